@@ -1,0 +1,1 @@
+"""The check engine: exercises, questions, cards, and the learner's record."""

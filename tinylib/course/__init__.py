@@ -1,0 +1,1 @@
+"""From one source per lab to notebooks, workspace, progress, passport and claims."""

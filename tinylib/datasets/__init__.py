@@ -1,0 +1,1 @@
+"""One module per data set: `load` reads the shipped file, `make` remakes it."""

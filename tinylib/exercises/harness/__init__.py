@@ -1,0 +1,1 @@
+"""One module per lab: functions that run a learner's code and return plain facts."""

@@ -1,0 +1,1 @@
+"""Stock parts: layers, blocks, small networks, and the loops that train and evaluate them."""

@@ -1,0 +1,1 @@
+"""One module per lab: its panels as plain functions."""

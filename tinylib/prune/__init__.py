@@ -1,0 +1,1 @@
+"""Taking weights and channels away."""

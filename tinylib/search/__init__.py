@@ -1,0 +1,1 @@
+"""Search engines that know genes and scores, never a network."""

@@ -1,0 +1,54 @@
+"""What a panel is: at most three controls and three plain functions. The widget around it is in `show.widget`."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from matplotlib.figure import Figure
+
+
+@dataclass(frozen=True)
+class Slider:
+    """A number with its unit in the label; `values` is the full list of stops (so corners and sweeps are known)."""
+
+    name: str
+    label: str
+    values: tuple
+    start: object
+
+
+@dataclass(frozen=True)
+class Choice:
+    """One of several named values."""
+
+    name: str
+    label: str
+    values: tuple[str, ...]
+    start: str
+
+
+@dataclass(frozen=True)
+class Toggle:
+    """On or off."""
+
+    name: str
+    label: str
+    start: bool = False
+
+
+@dataclass(frozen=True)
+class Panel:
+    """An interactive picture driven by plain functions.
+
+    `id` is "slug.name". `uses` lists the exercise ids whose functions drive it.
+    `compute(params, functions)` gets the controls' values by name and the functions by exercise id; at most 100 ms.
+    `draw(figure, record)` draws into an empty matplotlib Figure and says the finding in its title.
+    `describe(record)` is one or two sentences for those who cannot see the picture.
+    """
+
+    id: str
+    controls: tuple[Slider | Choice | Toggle, ...]
+    compute: Callable[[dict, dict], object]
+    draw: Callable[[Figure, object], None]
+    describe: Callable[[object], str]
+    uses: tuple[str, ...] = ()
+    figsize: tuple[float, float] = (7.0, 3.6)
