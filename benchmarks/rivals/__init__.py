@@ -1,0 +1,1 @@
+"""Pinned rivals, one text file per environment; `ensure` makes the environment beside the course's own."""
