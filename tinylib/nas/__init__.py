@@ -1,0 +1,1 @@
+"""Networks that hold many networks, and the ways to choose among them."""
