@@ -152,4 +152,4 @@ def make() -> Path:
         title="Emoji of two vendors, pair by pair", source=f"npm packages emoji-datasource-google and emoji-datasource-twitter {VERSION} (list of names: MIT)",
         licence="Apache-2.0 (google) and CC BY 4.0 (twitter)", attribution="Noto Emoji, Copyright Google Inc.; Twemoji, Copyright Twitter, Inc and "
         "other contributors, https://github.com/jdecked/twemoji; emoji-data, Copyright 2013 Cal Henderson", kind="real",
-        made="64x64 PNGs of both vendors, halved to 32x32 with colours weighted by alpha; base emoji and their five single skin tones; changed from the originals")
+        made="64x64 PNGs of both vendors, halved to 32x32, colours weighted by alpha; base emoji and five single skin tones; changed from the original")
