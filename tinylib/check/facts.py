@@ -130,6 +130,17 @@ def same(a, b, rtol: float = 1e-6) -> bool:
     return type(a) is type(b) and a == b
 
 
+def size_of(args) -> int:
+    """How large an instance is: its array elements, list items and text characters together. `sorted(instances, key=size_of)` puts the smallest first."""
+    if isinstance(args, np.ndarray):
+        return args.size
+    if isinstance(args, dict):
+        return sum(size_of(v) for v in args.values())
+    if isinstance(args, list | tuple):
+        return sum(size_of(v) for v in args)
+    return len(args) if isinstance(args, str) else 1
+
+
 def is_number(value) -> bool:
     """True for a plain Python number (bool included)."""
     return type(value) in (bool, int, float, complex)

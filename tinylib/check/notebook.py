@@ -16,7 +16,7 @@ from tinylib.check.fingerprint import fingerprint
 from tinylib.check.learner import current_learner, learner_rng
 from tinylib.check.reveal import reveal_card
 from tinylib.check.run import run_instances
-from tinylib.check.verdict import NOT_YET, PASSED, CheckResult, verdict, verify_answer
+from tinylib.check.verdict import NOT_YET, PASSED, CheckResult, chosen, verdict, verify_answer
 from tinylib.core.errors import TinylibError
 
 
@@ -107,9 +107,10 @@ def predict(id: str, value) -> CheckResult:
     SESSION.predictions[id] = None
     if value is None:
         return _report(CheckResult(id, NOT_YET, "unanswered", "No prediction yet."), cards.question_card(id, "prediction", item))
-    wrong = _not_plain(value) or _not_a_choice(item, value)
-    if wrong:
-        return _report(CheckResult(id, NOT_YET, "value", wrong))
+    try:
+        value = chosen(item, value) if item.choices else plain(value, "Your prediction")
+    except NotPlain as error:
+        return _report(CheckResult(id, NOT_YET, "value", str(error)))
     SESSION.predictions[id] = value
     _keep("prediction", id, value=value, status=PASSED)
     result = CheckResult(id, PASSED, "passed", f"Your prediction: {cards.argument_text(value)}. It is kept until the result is shown.")
@@ -123,7 +124,7 @@ def answer(id: str, value) -> CheckResult:
     item = question.ask(learner_rng(current_learner(), id))
     if value is None:
         return _report(CheckResult(id, NOT_YET, "unanswered", "No answer yet."), cards.question_card(id, question.kind, item))
-    wrong = _not_plain(value) or verify_answer(item, value)
+    wrong = verify_answer(item, value)
     result = CheckResult(id, NOT_YET, "wrong", wrong) if wrong else CheckResult(id, PASSED, "passed", item.explain)
     _report(result, cards.answer_card(result, item, value))
     _keep("answer", id, value=value, status=result.status, points=0 if wrong else question.points)
@@ -142,19 +143,6 @@ def _recorded_prediction(id):
     learner = current_learner()
     values = [e.get("value") for e in record.read()[0] if e["kind"] == "prediction" and e["id"] == id and e.get("learner") == learner]
     return values[-1] if values else None
-
-
-def _not_plain(value) -> str:
-    try:
-        plain(value, "Your answer")
-        return ""
-    except NotPlain as error:
-        return str(error)
-
-
-def _not_a_choice(item, value) -> str:
-    letters = [letter for letter, _ in item.choices]
-    return "" if not letters or value in letters else f"Answer with one of these letters: {', '.join(letters)}."
 
 
 def _report(result: CheckResult, card: Card | None = None) -> CheckResult:

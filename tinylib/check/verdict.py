@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from tinylib.check.exercise import Args, Exercise, Facts, Property
-from tinylib.check.facts import NotPlain, a_kind, plain_facts, same
+from tinylib.check.facts import NotPlain, a_kind, plain, plain_facts, same
 from tinylib.check.question import Item
 from tinylib.check.run import Run
 
@@ -151,12 +151,20 @@ def _alike(ours: Run, theirs: Run) -> bool:
 
 def verify_answer(item: Item, value) -> str | None:
     """None when `value` answers the item, else one sentence. Never raises; used by `answer` and by the judge."""
-    if item.choices:
-        letters = [letter for letter, _ in item.choices]
-        if type(value) is not str or value.strip().lower() not in [letter.lower() for letter in letters]:
-            return f"Answer with one of these letters: {', '.join(letters)}."
-        value = next(letter for letter in letters if letter.lower() == value.strip().lower())
     try:
+        value = plain(value, "Your answer")
+        if item.choices:
+            value = chosen(item, value)
         return item.verify(value)
+    except NotPlain as error:
+        return str(error)
     except Exception:
         return f"This question cannot take {a_kind(value)} as its answer."
+
+
+def chosen(item: Item, value) -> str:
+    """The letter of `item` that `value` names, whatever its case; NotPlain lists the letters."""
+    letters = {letter.lower(): letter for letter, _ in item.choices}
+    if type(value) is not str or value.strip().lower() not in letters:
+        raise NotPlain(f"Answer with one of these letters: {', '.join(letters.values())}.")
+    return letters[value.strip().lower()]
