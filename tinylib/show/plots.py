@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 from matplotlib import colormaps
 from matplotlib.axes import Axes
+from matplotlib.ticker import MaxNLocator
 
 from tinylib.show.style import COLOURS, DIVERGING, HATCHES, MARKERS, SEQUENTIAL
 
@@ -28,10 +29,10 @@ def histogram(ax: Axes, values: Mapping[str, np.ndarray], *, xlabel: str, bins: 
 def sensitivity(ax: Axes, ratios: Sequence[float], curves: Mapping[str, Sequence[float]], *, xlabel: str, ylabel: str, floor: float | None = None) -> None:
     """One curve per layer over the ratio tried, each labelled at its end; `floor` is the least value we accept."""
     shades = np.linspace(0.15, 0.9, max(len(curves), 1))
-    for (name, values), shade in zip(curves.items(), shades):
-        colour = colormaps[SEQUENTIAL](shade)
-        ax.plot(ratios, values, marker="o", color=colour, markersize=3)
-        ax.annotate(name, (ratios[-1], values[-1]), xytext=(4, 0), textcoords="offset points", va="center", fontsize=8, color=colour)
+    colours = {name: colormaps[SEQUENTIAL](shade) for name, shade in zip(curves, shades)}
+    for name, values in curves.items():
+        ax.plot(ratios, values, marker="o", color=colours[name], markersize=3)
+    _end_labels(ax, ratios[-1], {name: values[-1] for name, values in curves.items()}, colours)
     if floor is not None:
         limit_line(ax, floor, "least accepted", axis="y")
     ax.set(xlabel=xlabel, ylabel=ylabel)
@@ -90,7 +91,7 @@ def memory_over_steps(ax: Axes, live: Mapping[str, Sequence[float]], *, budget: 
     x, bottom = np.arange(table.shape[1]), np.zeros(table.shape[1])
     shades = np.linspace(0.35, 1.0, len(names))
     for i, (name, row) in enumerate(zip(names, table)):
-        ax.bar(x, row, 0.8, bottom, color=COLOURS["memory"], alpha=shades[i], edgecolor="white", linewidth=0.8, hatch="" if i % 2 else "..")
+        ax.bar(x, row, 0.8, bottom, color=COLOURS["memory"], alpha=shades[i], edgecolor="white", linewidth=0.8)
         for step in np.flatnonzero(row):
             if row[step] > 0.06 * table.sum(0).max():
                 ax.text(step, bottom[step] + row[step] / 2, name, ha="center", va="center", fontsize=8)
@@ -110,7 +111,8 @@ def bars(ax: Axes, values: Mapping[str, float], *, ylabel: str, spread: Mapping[
         broken = budget is not None and value > budget
         ax.bar(i, value, 0.65, color=COLOURS[meaning], hatch=HATCHES[meaning], edgecolor=COLOURS["budget"] if broken else "white",
                linewidth=2 if broken else 0, yerr=spread.get(name) if spread else None, capsize=4)
-        ax.annotate(f"{value:.3g}{unit}", (i, value), xytext=(0, 3), textcoords="offset points", ha="center", fontsize=9)
+        top = value + (spread or {}).get(name, 0)
+        ax.annotate(f"{value:.3g}{unit}", (i, top), xytext=(0, 3), textcoords="offset points", ha="center", fontsize=9)
     if budget is not None:
         limit_line(ax, budget, "budget", axis="y")
     ax.set_xticks(range(len(values)), [_split(n)[1] for n in values])
@@ -135,6 +137,8 @@ def matrix_pair(axes: Sequence[Axes], left: np.ndarray, right: np.ndarray, *, ti
         axes[2].figure.colorbar(image, ax=axes[2], shrink=0.8)
     for ax in axes:
         ax.grid(False)
+        ax.xaxis.set_major_locator(MaxNLocator(integer=True))
+        ax.yaxis.set_major_locator(MaxNLocator(integer=True))
 
 
 def limit_line(ax: Axes, value: float, label: str, *, axis: str = "y") -> None:
@@ -142,7 +146,18 @@ def limit_line(ax: Axes, value: float, label: str, *, axis: str = "y") -> None:
     draw, place, turn = (ax.axhline, (1.0, value), 0) if axis == "y" else (ax.axvline, (value, 1.0), 90)
     draw(value, color=COLOURS["budget"], linestyle="--", linewidth=1.8)
     transform = ax.get_yaxis_transform() if axis == "y" else ax.get_xaxis_transform()
-    ax.text(*place, f" {label} ", transform=transform, rotation=turn, ha="right", va="bottom" if axis == "y" else "top", color=COLOURS["budget"], fontsize=9)
+    ax.text(*place, f" {label} ", transform=transform, rotation=turn, ha="right", va="bottom" if axis == "y" else "top",
+            color=COLOURS["budget"], fontsize=9, bbox={"facecolor": "white", "alpha": 0.75, "linewidth": 0, "pad": 0.5})
+
+
+def _end_labels(ax: Axes, x: float, ends: Mapping[str, float], colours: Mapping[str, object]) -> None:
+    """Names at the right end of curves, moved apart so that none covers another; same order as the ends."""
+    low, high = ax.get_ylim()
+    gap, place = (high - low) * 0.055, -np.inf
+    for name in sorted(ends, key=ends.get):
+        place = max(place + gap, ends[name])
+        ax.annotate(name, (x, ends[name]), xytext=(1.02, place), textcoords=ax.get_yaxis_transform(), va="center", fontsize=8,
+                    color=colours[name], annotation_clip=False)
 
 
 def _split(name: str) -> tuple[str, str]:

@@ -3,8 +3,17 @@
 import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from typing import Protocol
 
 from tqdm.auto import tqdm
+
+
+class Step(Protocol):
+    """What the bar needs to know of a training step; `nn.fit`'s own record has it."""
+
+    index: int      # from 0
+    total: int      # steps in all
+    loss: float
 
 
 def is_static() -> bool:
@@ -13,13 +22,15 @@ def is_static() -> bool:
 
 
 @contextmanager
-def bar(total: int, what: str = "training") -> Iterator[Callable[[int, float], None]]:
-    """Give `on_step(step, loss)` that moves a bar of `total` steps; the bar goes away at the end. Silent when `is_static()`.
+def bar(what: str = "training") -> Iterator[Callable[[Step], None]]:
+    """Give an `on_step` that moves a bar; the bar goes away at the end. Silent when `is_static()`.
 
-    `step` counts from 0. A step may be skipped or repeated; the bar follows the largest seen.
+    `with bar("fine-tuning") as on_step: fit(model, data, ..., on_step=on_step)`. The first step tells the total; a step may be
+    skipped or repeated, the bar follows the largest index.
     """
-    with tqdm(total=total, desc=what, unit="step", leave=False, disable=is_static()) as progress:
-        def on_step(step: int, loss: float) -> None:
-            progress.update(max(0, step + 1 - progress.n))
-            progress.set_postfix(loss=f"{loss:.3f}", refresh=False)
+    with tqdm(desc=what, unit="step", leave=False, disable=is_static()) as progress:
+        def on_step(step: Step) -> None:
+            progress.total = step.total
+            progress.set_postfix(loss=f"{step.loss:.3f}", refresh=False)
+            progress.update(max(0, step.index + 1 - progress.n))
         yield on_step
