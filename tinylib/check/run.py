@@ -9,7 +9,6 @@ import functools
 import inspect
 import linecache
 import math
-import os
 import sys
 import time
 import traceback
@@ -20,10 +19,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from tinylib.check.facts import NotPlain, a_kind, plain_facts
-from tinylib.check.limits import OutOfTime, captured, time_limit
-
-LIBRARY_FOLDERS = tuple({os.path.dirname(os.__file__), os.path.dirname(os.path.dirname(np.__file__))})
-PACKAGE_FOLDER = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+from tinylib.check.limits import NOT_LEARNERS, OutOfTime, captured, time_limit
 
 
 @dataclass(frozen=True)
@@ -134,7 +130,7 @@ def _message(error) -> str:
 def _is_learners(filename: str, harness) -> bool:
     """Notebook cells and the learner's own files; not libraries, tinylib or the harness."""
     code = getattr(harness, "__code__", None)
-    return not (filename.startswith(("<frozen", *LIBRARY_FOLDERS, PACKAGE_FOLDER)) or (code and filename == code.co_filename))
+    return not (filename.startswith(NOT_LEARNERS) or (code and filename == code.co_filename))
 
 
 def _global_names(fn) -> dict:
