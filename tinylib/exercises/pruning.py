@@ -1,14 +1,35 @@
-"""Exercises and questions of the lab pruning."""
+"""Exercises of the lab pruning; its questions are in `questions/pruning.py`."""
 
 import numpy as np
 import torch
 from torch import nn
 
 from tinylib.check.exercise import Exercise, Misconception, Property
+from tinylib.check.facts import size_of
 from tinylib.check.properties import agrees, at_most, holds, no_mutation, shape_and_dtype
-from tinylib.check.question import Item, Question
 from tinylib.exercises.harness import pruning as harness
+from tinylib.exercises.questions.pruning import QUESTIONS
+from tinylib.exercises.wrong.pruning import (
+    by_cutting_down,
+    by_flip,
+    by_sign,
+    by_threshold,
+    four_in_memory,
+    half_of_a_row,
+    interleaved,
+    only_zeroed,
+    scan_restores_late,
+    scan_swaps_the_name,
+    scan_without_clone,
+)
 from tinylib.prune.magnitude import magnitude_mask, n_of_m_mask
+
+__all__ = ["EXERCISES", "QUESTIONS"]
+
+
+def growing(instances):
+    """Instances from small to large; the first that fails is the one shown."""
+    return sorted(instances, key=size_of)
 
 
 def right_count(key="kept", rule="round((1 - sparsity) * n)"):
@@ -25,7 +46,7 @@ def right_count(key="kept", rule="round((1 - sparsity) * n)"):
 
 def magnitude_instances(rng):
     tied = rng.integers(-2, 3, (4, 5)).astype(np.float32)
-    return [
+    return growing([
         {"weight": np.array([[1.0, -3.0], [2.0, 0.5]], np.float32), "sparsity": 0.5},
         {"weight": np.ones((2, 3), np.float32), "sparsity": 0.5},
         {"weight": np.arange(1.0, 11.0, dtype=np.float32), "sparsity": 0.33},
@@ -34,7 +55,7 @@ def magnitude_instances(rng):
         {"weight": rng.normal(size=(3, 4)).astype(np.float32), "sparsity": 1.0},
         {"weight": rng.normal(size=(6, 4, 3, 3)).astype(np.float32), "sparsity": float(rng.uniform(0.1, 0.95))},
         {"weight": np.zeros((5, 7), np.float32), "sparsity": 0.8},
-    ]
+    ])
 
 
 def magnitude_oracle(args):
@@ -49,34 +70,10 @@ def magnitude_oracle(args):
     return {"mask": mask.reshape(args["weight"].shape), "kept": keep}
 
 
-def by_threshold(weight, sparsity):
-    keep = round((1 - sparsity) * weight.numel())
-    if keep == 0:
-        return torch.zeros_like(weight, dtype=torch.bool)
-    return weight.abs() >= weight.abs().flatten().sort(descending=True).values[keep - 1]
-
-
-def by_sign(weight, sparsity):
-    mask = torch.zeros(weight.numel(), dtype=torch.bool)
-    mask[weight.flatten().sort(descending=True, stable=True).indices[: round((1 - sparsity) * weight.numel())]] = True
-    return mask.view(weight.shape)
-
-
-def by_flip(weight, sparsity):
-    order = weight.abs().flatten().sort(stable=True).indices
-    mask = torch.ones(weight.numel(), dtype=torch.bool)
-    mask[order[: weight.numel() - round((1 - sparsity) * weight.numel())]] = False
-    return mask.view(weight.shape)
-
-
-def by_cutting_down(weight, sparsity):
-    return magnitude_mask(weight, 1 - int((1 - sparsity) * weight.numel()) / max(weight.numel(), 1))
-
-
 # 2. two_four_mask
 
 def two_four_instances(rng):
-    return [
+    return growing([
         {"weight": np.array([[1.0, -4.0, 3.0, 2.0]], np.float32)},
         {"weight": np.array([[9.0, 8.0, 7.0, 6.0, 1.0, 2.0, 3.0, 4.0]], np.float32)},
         {"weight": np.ones((2, 8), np.float32)},
@@ -84,7 +81,7 @@ def two_four_instances(rng):
         {"weight": rng.normal(size=(4, 16)).astype(np.float32)},
         {"weight": rng.normal(size=(2, 4, 2, 2)).astype(np.float32)},
         {"weight": rng.normal(size=(3, 8, 3, 3)).astype(np.float32)},
-    ]
+    ])
 
 
 def two_four_oracle(args):
@@ -99,16 +96,6 @@ def two_four_oracle(args):
     return {"mask": mask, "kept": int(mask.sum())}
 
 
-def four_in_memory(weight):
-    groups = weight.abs().reshape(-1, 4)
-    order = groups.sort(dim=1, descending=True, stable=True).indices[:, :2]
-    return torch.zeros_like(groups, dtype=torch.bool).scatter_(1, order, True).view(weight.shape)
-
-
-def half_of_a_row(weight):
-    return torch.stack([magnitude_mask(row, 0.5) for row in weight])
-
-
 # 3. sensitivity_scan
 
 def scan_instances(rng):
@@ -116,7 +103,7 @@ def scan_instances(rng):
         draw = (lambda *shape: rng.integers(-3, 4, shape).astype(float)) if whole else (lambda *shape: rng.normal(size=shape))
         return {"first": draw(hidden, 3), "second": draw(2, hidden), "x": draw(5, 3), "y": draw(5, 2), "sparsities": sparsities}
 
-    return [one(2, [0.5], whole=True), one(4, [0.0, 0.5, 1.0]), one(6, [0.9, 0.3, 0.6]), one(12, [0.25, 0.75])]
+    return growing([one(2, [0.5], whole=True), one(4, [0.0, 0.5, 1.0]), one(6, [0.9, 0.3, 0.6]), one(12, [0.25, 0.75])])
 
 
 def scan_oracle(args):
@@ -145,39 +132,6 @@ def scan_reference(weights, sparsities, evaluate, mask):
             curves[name].append(evaluate())
         with torch.no_grad():
             weight.copy_(before)
-    return curves
-
-
-def scan_without_clone(weights, sparsities, evaluate, mask):
-    curves = {}
-    for name, weight in weights.items():
-        before, curves[name] = weight.detach(), []
-        for sparsity in sparsities:
-            weight.data.mul_(mask(weight, sparsity))
-            curves[name].append(evaluate())
-        weight.data.copy_(before)
-    return curves
-
-
-def scan_restores_late(weights, sparsities, evaluate, mask):
-    curves = {}
-    for name, weight in weights.items():
-        before, curves[name] = weight.detach().clone(), []
-        for sparsity in sparsities:
-            weight.data.mul_(mask(weight, sparsity))
-            curves[name].append(evaluate())
-        weight.data.copy_(before)
-    return curves
-
-
-def scan_swaps_the_name(weights, sparsities, evaluate, mask):
-    curves = {}
-    for name, weight in list(weights.items()):
-        curves[name] = []
-        for sparsity in sparsities:
-            weights[name] = weight * mask(weight, sparsity)
-            curves[name].append(evaluate())
-        weights[name] = weight
     return curves
 
 
@@ -214,7 +168,7 @@ def coupled_instances(rng):
         makers = [n for n in graph if n[1] == "conv"] or [["image", "input", [], 4]]
         name, _, _, channels = makers[int(rng.integers(len(makers)))]
         drawn.append((graph, name, int(rng.integers(channels))))
-    return [{"graph": g, "layer": layer, "channel": c} for g, layer, c in [*fixed, *drawn]]
+    return growing([{"graph": g, "layer": layer, "channel": c} for g, layer, c in [*fixed, *drawn]])
 
 
 def coupled_oracle(args):
@@ -273,7 +227,8 @@ def cut_instances(rng):
                 "x": draw(2, c, image, image), "keep": np.array(keep), "whole": whole}
 
     some = np.sort(rng.choice(8, 5, replace=False)).tolist()
-    return [one(1, 2, 1, [1], True, side=1), one(2, 3, 2, [0, 2], True), one(2, 4, 3, [0, 1, 2, 3], True), one(3, 8, 4, some, True), one(3, 8, 4, some, False)]
+    return growing([one(1, 2, 1, [1], True, side=1), one(2, 3, 2, [0, 2], True), one(2, 4, 3, [0, 1, 2, 3], True), one(3, 8, 4, some, True),
+                    one(3, 8, 4, some, False)])
 
 
 def cut_oracle(args):
@@ -332,14 +287,75 @@ def cut_reference(conv, norm, depthwise, head, keep, *, fresh_norm=False, column
     return small, small_norm, small_depth, small_head
 
 
-def interleaved(keep, pixels, channels):
-    return torch.cat([keep + channels * p for p in range(pixels)])
+MASK_HINTS = (
+    "Rank the weights by absolute value, once, over the whole tensor.",
+    "keep = round((1 - sparsity) * n). A threshold keeps too many when magnitudes are equal, so mark positions instead of comparing values.",
+    "Sort weight.abs().flatten() with descending=True, stable=True; set the first `keep` indices of an all-False mask to True; give it the weight's shape.",
+)
 
-
-def only_zeroed(conv, norm, depthwise, head, keep):
-    import copy
-
-    conv, norm, depthwise, head = (copy.deepcopy(m) for m in (conv, norm, depthwise, head))
-    gone = [i for i in range(conv.out_channels) if i not in keep.tolist()]
-    head.weight.data.view(head.out_features, conv.out_channels, -1)[:, gone] = 0
-    return conv, norm, depthwise, head
+EXERCISES = (
+    Exercise(
+        "pruning.magnitude_mask", 3, 8, harness.magnitude_mask, magnitude_instances, magnitude_oracle,
+        (shape_and_dtype("mask"), right_count(), agrees("mask", name="the largest magnitudes are kept, ties from the front"), no_mutation()),
+        (
+            Misconception(by_threshold, "You compare with a threshold. Weights of exactly that magnitude all stay, so the count is off."),
+            Misconception(by_sign, "You rank the signed values, so large negative weights go first. Rank absolute values."),
+            Misconception(by_flip, "Among equal magnitudes you keep the last ones. An ascending sort removes from the front; sort descending and stable."),
+            Misconception(by_cutting_down, "`int` cuts off: 6.7 becomes 6. Use `round`."),
+        ),
+        MASK_HINTS, magnitude_mask),
+    Exercise(
+        "pruning.two_four_mask", 2, 8, harness.two_four_mask, two_four_instances, two_four_oracle,
+        (shape_and_dtype("mask"), right_count(rule="half"), agrees("mask", name="two of every four input channels stay"), no_mutation()),
+        (
+            Misconception(four_in_memory, "Your fours are neighbours in memory: kernel positions, in a convolution. They must lie along dimension 1."),
+            Misconception(half_of_a_row, "You keep half of each row, wherever it lies. The rule holds inside every four neighbours."),
+        ),
+        ("Bring dimension 1 to the end first; then a plain reshape makes rows of four.",
+         "weight.abs().movedim(1, -1) has shape (k, h, w, c) or (k, c); reshape(-1, 4) gives the groups.",
+         "Sort each row of four (descending, stable), scatter True at the first two indices, reshape back, movedim(-1, 1)."), n_of_m_mask),
+    Exercise(
+        "pruning.sensitivity_scan", 3, 10, harness.sensitivity_scan, scan_instances, scan_oracle,
+        (agrees("curves", 1e-9, 1e-9, name="each score is that of the network with one layer pruned"),
+         holds("restored", "the network ends bit for bit as it began", "A layer is not restored: after your scan the weights differ from before."),
+         at_most("calls", "calls", "evaluations")),
+        (
+            Misconception(scan_without_clone, "`before` is a second name for the same memory, not a copy: nothing is restored. Use `.clone()`."),
+            Misconception(scan_restores_late, "You prune what is already pruned. Start each score from `before`."),
+            Misconception(scan_swaps_the_name, "You put a new tensor into the dictionary; the network still holds the old one. Change the tensor in place."),
+        ),
+        ("Two loops: layers outside, sparsities inside.", "Keep `before = weight.detach().clone()`; each score starts from `before`.",
+         "Under torch.no_grad(): weight.copy_(before * mask(before, sparsity)); score; after the inner loop weight.copy_(before)."), scan_reference),
+    Exercise(
+        "pruning.coupled", 4, 15, harness.coupled, coupled_instances, coupled_oracle,
+        (agrees("together", name="exactly the channels that must go are named"),),
+        (
+            Misconception(lambda *a: coupled_reference(*a, ties=False),
+                          "You do not tie the two sides of an addition. If one side loses channel i, the other must lose it too."),
+            Misconception(lambda *a: coupled_reference(*a, offsets=False),
+                          "Behind a concatenation the second source starts where the first ends: channel 0 of b is not channel 0 of the result."),
+            Misconception(lambda *a: coupled_reference(*a, through=("conv",)),
+                          "You follow channels through a convolution. It mixes all its inputs, so its outputs are new channels."),
+        ),
+        ("Give each channel that a conv (or the input) makes a label, and let labels travel through the other nodes.",
+         "norm, relu and depthwise pass labels on; concat appends lists of labels; add says that two labels are one.",
+         "Keep a dictionary parent for 'is the same as' and follow it to the root. At the end collect (name, i) of conv, depthwise, norm and input whose "
+         "label has the root you look for."), coupled_reference),
+    Exercise(
+        "pruning.cut_channels", 5, 15, harness.cut_channels, cut_instances, cut_oracle,
+        (agrees("shapes", name="the four weights have the smaller shapes"), agrees("weights", name="no weight of a removed channel is left"),
+         Property("the cut network computes what the masked one computes", same_function), no_mutation()),
+        (
+            Misconception(lambda *a: cut_reference(*a, fresh_norm=True),
+                          "The norm's running mean and variance are not carried over: a fresh norm starts at 0 and 1."),
+            Misconception(lambda *a: cut_reference(*a, columns=interleaved),
+                          "Flatten lays out all pixels of channel 0, then all of channel 1. You took columns as if channels alternated."),
+            Misconception(lambda *a: cut_reference(*a, first_filters=True),
+                          "The depth-wise filters are the first ones, not the kept ones: filter i belongs to channel i."),
+            Misconception(only_zeroed, "You zeroed the channels but kept them. That is the masked network: right output, no byte saved."),
+        ),
+        ("Each layer loses rows, columns, or both: conv rows, norm entries, depth-wise filters, head columns.",
+         "The head reads h*w columns per channel: view its weight as (out, k, h*w) and index the middle.",
+         "Build new layers with len(keep) channels (depth-wise: groups=len(keep)), copy weight[keep], bias[keep], running_mean[keep], running_var[keep], eps."),
+        cut_reference),
+)

@@ -1,6 +1,7 @@
 """Cut channels out of a network for good, or mask them to see what the cut will do."""
 
 import copy
+import importlib
 from collections.abc import Callable
 
 import torch
@@ -128,3 +129,9 @@ def _slice_tensor_(layer: nn.Module, name: str, rows: set[int], columns: set[int
         small = small[:, [i for i in range(tensor.shape[1]) if i not in columns]]
     small = small.clone(memory_format=torch.contiguous_format)
     setattr(layer, name, nn.Parameter(small, tensor.requires_grad) if isinstance(tensor, nn.Parameter) else small)
+
+
+def rebuilt(factory: str, arguments: dict, shape: list[int], kept: Kept) -> nn.Module:
+    """A cut network from plain data, as the factory of a checkpoint: `factory(**arguments)`, traced at `shape`, cut to `kept`."""
+    module, _, function = factory.partition(":")
+    return cut_channels(getattr(importlib.import_module(module), function)(**arguments), torch.zeros(shape), kept)

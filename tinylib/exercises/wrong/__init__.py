@@ -1,0 +1,1 @@
+"""Typical wrong answers of a lab whose exercises fill their file: `tinylib/exercises/<slug>.py` imports them from here."""
