@@ -77,10 +77,9 @@ def ready(id: str, fn: Callable) -> Callable:
     return exercise.reference
 
 
-def passing(id: str, fn: Callable | None) -> tuple[Callable | None, Callable]:
-    """(`fn` if it passes in this kernel else None, the reference), without a card: what a panel asks for."""
-    exercise = find.exercise(id)
-    return (fn if fn is not None and _result(exercise, fn, fresh=False).passed else None), exercise.reference
+def passes(id: str, fn: Callable) -> bool:
+    """Whether `fn` passes in this kernel; shows nothing. Raises TinylibError for an unknown id."""
+    return _result(find.exercise(id), fn, fresh=False).passed
 
 
 def _result(exercise: Exercise, fn, fresh: bool) -> CheckResult:

@@ -1,5 +1,7 @@
 """The learner's own record: one JSON object a line, only ever appended to. Losing it is harmless; no lab depends on it."""
 
+import contextlib
+import fcntl
 import json
 import os
 from datetime import UTC, datetime
@@ -29,9 +31,11 @@ def append(kind: str, id: str, **fields) -> str:
 
 
 def _append_line(path: Path, line: bytes) -> None:
-    """One write at the end; a half line left by a crash is closed first, so that it spoils only itself."""
+    """One write at the end; a half line left by a crash is closed first, so that it spoils only itself. Two kernels take turns."""
     descriptor = os.open(path, os.O_RDWR | os.O_APPEND | os.O_CREAT, 0o644)
     try:
+        with contextlib.suppress(OSError):      # some network folders know no locks
+            fcntl.flock(descriptor, fcntl.LOCK_EX)
         size = os.fstat(descriptor).st_size
         if size and os.pread(descriptor, 1, size - 1) != b"\n":
             line = b"\n" + line
