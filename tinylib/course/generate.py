@@ -104,17 +104,17 @@ def cell_metadata(lab: Lab, cell: Cell, questions: dict[str, tuple[str, int]]) -
     elif question:
         kind, points = questions[question]
         metadata["nbgrader"] = nbgrader(question, solution=True)
-        metadata["tinylib"] = {"role": kind, "points": points}
-    if cell.role in ("exercise", "check", "reason"):
-        metadata["tinylib"] = {"role": cell.role}
+        metadata["tinylib"] = {"role": kind, "id": question, "points": points}
+    if cell.id:
+        metadata["tinylib"] = {"role": cell.role, "id": cell.id}
     if cell.volatile:
         metadata["tags"] = ["nbval-ignore-output"]
     return metadata
 
 
-def nbgrader(grade_id: str, *, grade=False, solution=False, locked=False, points: int | None = None) -> dict:
-    """A cell's "nbgrader" metadata."""
-    made = {"schema_version": 3, "grade_id": grade_id, "grade": grade, "solution": solution, "locked": locked, "task": False}
+def nbgrader(name: str, *, grade=False, solution=False, locked=False, points: int | None = None) -> dict:
+    """A cell's "nbgrader" metadata. nbgrader allows no dot in a grade_id, so "slug.name" becomes "slug-name"."""
+    made = {"schema_version": 3, "grade_id": name.replace(".", "-"), "grade": grade, "solution": solution, "locked": locked, "task": False}
     return made if points is None else made | {"points": points}
 
 

@@ -46,7 +46,7 @@ def entry_of(lab: Lab, root: Path) -> Entry:
 
 
 def notebook_points(path: Path) -> dict[str, int]:
-    """grade_id -> points of a generated notebook: check and reason cells by nbgrader's metadata, questions by our own."""
+    """grade_id ("slug-name-check") -> points of a generated notebook: check and reason cells by nbgrader's metadata, questions by our own."""
     if not path.exists():
         return {}
     try:

@@ -15,6 +15,7 @@ from tinylib.core.errors import TinylibError
 FILE_NAME = re.compile(r"(\d\d)_([a-z][a-z0-9_]*)\.py")
 MARKER = re.compile(r"# %%(?:\s+(.*))?$")
 ATTRIBUTE = re.compile(r'([a-z]+)=(?:"([^"]*)"|(\S+))\s*')
+ID = re.compile(r"[a-z][a-z0-9_]*(\.[a-z0-9_]+)+")
 HEADER_KEYS = ("title", "minutes", "prerequisites", "systems", "passport")
 ALLOWED = {  # attributes of a cell by (kind, first attribute)
     ("code", ""): set(),
@@ -226,6 +227,8 @@ def read_marker(path: Path, marker: str, line: int) -> tuple[str, dict[str, str]
     if allowed is None or set(attributes) != allowed:
         raise SourceError(path, line, f"a {kind} cell cannot have exactly the attributes {sorted(attributes)}; "
                           f"see docs/authoring.md (check and reason need points)")
+    if first not in ("", "volatile") and not ID.fullmatch(attributes[first]):
+        raise SourceError(path, line, f"{attributes[first]!r} is no id like slug.name (lower case, digits, underscores)")
     if "points" in attributes and not attributes["points"].isdecimal():
         raise SourceError(path, line, "points is a whole number")
     if attributes.get("volatile", "true") != "true":
