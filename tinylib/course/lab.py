@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from tinylib.check import notebook
+from tinylib.check import find, notebook
 from tinylib.check.notebook import answer, predict, ready, reveal
 from tinylib.core.errors import TinylibError
 from tinylib.course import ledger
@@ -67,4 +67,6 @@ def find_panel(name: str):
 
 def pair(exercise: str, function: Callable | None) -> tuple[Callable | None, Callable]:
     """(the learner's function if it passes in this kernel else None, the reference), in silence."""
-    return notebook.pair(exercise, function)
+    reference = find.exercise(exercise).reference
+    theirs = function is not None and function is not reference and notebook.passes(exercise, function)
+    return (function if theirs else None), reference
