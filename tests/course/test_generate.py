@@ -4,9 +4,9 @@ import ast
 
 import nbformat
 import pytest
+from demo_course import SOURCE
 from nbgrader.nbgraderformat import MetadataValidator
 
-from demo_course import SOURCE
 from tinylib.course.generate import dumps, generate
 from tinylib.course.known import Known
 from tinylib.course.source import SourceError, read_lab

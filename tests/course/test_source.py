@@ -1,10 +1,10 @@
 """The percent format: what is read, and one clear error with its line for everything else."""
 
 import pytest
+from demo_course import SOURCE
 from hypothesis import given
 from hypothesis import strategies as st
 
-from demo_course import SOURCE
 from tinylib.course.source import SourceError, find_sources, read_cell, read_lab
 
 
