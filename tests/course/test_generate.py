@@ -56,12 +56,23 @@ def test_an_answer_may_span_lines_and_give_another_start(make):
     assert 'answer("demo.quiz.1", {\n    "é": 1,  # first\n    "b": [2],\n})' in code(solved)
 
 
+CLASS = """\
+class twice:
+    def a(self):
+        ### BEGIN SOLUTION
+        return "abcdefghijklmnopqrstu"
+        ### END SOLUTION
+
+    def b(self, x):
+        ### BEGIN SOLUTION
+        return x
+        ### END SOLUTION
+"""
+
+
 def test_two_regions_of_a_class_become_two_stubs(make):
-    text = SOURCE.replace('def twice(x):\n    """Two times x."""', 'class twice:\n    def a(self):\n        ### BEGIN SOLUTION\n        return "abcdefghijklmnopqrstu"'
-                          '\n        ### END SOLUTION\n\n    def b(self, x):')
-    text = text.replace("    ### BEGIN SOLUTION\n    doubled", "        ### BEGIN SOLUTION\n    doubled").replace(
-        "    doubled_value = x + x\n    return doubled_value\n    ### END", "        doubled_value = x + x\n        return doubled_value\n        ### END")
-    learner, _ = make(text)
+    before, _, rest = SOURCE.partition("def twice")
+    learner, _ = make(before + CLASS + "\n# %% check" + rest.partition("# %% check")[2])
     assert code(learner)[2] == ("class twice:\n    def a(self):\n        raise NotImplementedError\n\n"
                                 "    def b(self, x):\n        raise NotImplementedError")
 
@@ -86,7 +97,7 @@ def test_metadata_is_what_nbgrader_wants(make):
         nbformat.validate(book)
         graded = {c.metadata["nbgrader"]["grade_id"]: c.metadata["nbgrader"] for c in book.cells if "nbgrader" in c.metadata}
         assert set(graded) == {"demo-guess", "demo-twice", "demo-twice-check", "demo-quiz-1", "demo-decide-reason"}
-        flags = lambda name: tuple(graded[name][key] for key in ("grade", "solution", "locked")) + (graded[name].get("points"),)
+        flags = lambda name, graded=graded: tuple(graded[name].get(key) for key in ("grade", "solution", "locked", "points"))
         assert flags("demo-twice") == (False, True, False, None)
         assert flags("demo-twice-check") == (True, False, True, 3)
         assert flags("demo-decide-reason") == (True, True, False, 2)
