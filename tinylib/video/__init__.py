@@ -1,0 +1,1 @@
+"""Networks that watch: time as a thing that moves through channels."""
