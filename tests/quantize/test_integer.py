@@ -6,11 +6,12 @@ from fractions import Fraction
 
 import numpy as np
 import pytest
+import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tinylib.core.errors import TinylibError
-from tinylib.quantize import integer
+from tinylib.quantize import integer, integer_torch
 from tinylib.quantize.graph import QGraph, QOp, QTensor, validate
 from tinylib.quantize.integer import requantise, run, trace
 from tinylib.quantize.sample import random_graph, random_input
@@ -103,6 +104,25 @@ def test_numpy_engine_is_the_loops_bit_for_bit():
     assert first_difference(range(60)) is None
 
 
+def test_the_torch_path_gives_the_same_bits():
+    assert torch_difference(range(100, 160)) is None
+
+
+def test_a_wrong_torch_path_is_seen(monkeypatch):
+    monkeypatch.setattr(integer_torch, "_requantise", lambda acc, m, s: (acc.to(torch.int64) * m) >> s)
+    assert torch_difference(range(100, 160)) is not None
+
+
+def torch_difference(seeds):
+    for seed in seeds:
+        rng = np.random.default_rng(seed)
+        graph = random_graph(rng)
+        x = random_input(rng, graph, batch=2)
+        if not np.array_equal(run(graph, x), integer_torch.run(graph, x)):
+            return seed
+    return None
+
+
 @pytest.mark.parametrize("kind", ["conv", "depthwise", "linear", "avgpool", "maxpool", "add", "concat", "softmax"])
 def test_a_wrong_operator_is_seen(kind, monkeypatch):
     right = integer.OPERATORS[kind]
@@ -133,6 +153,15 @@ def test_another_rounding_is_seen(wrong):
 @given(st.integers(-2**31, 2**31 - 1), st.integers(0, 2**31 - 1), st.integers(1, 62))
 def test_requantise_is_python_integers(acc, m, s):
     assert int(requantise(np.array([acc]), m, s)[0]) == (acc * m + 2 ** (s - 1)) // 2**s
+
+
+@given(st.integers(-2**31, 2**31 - 1), st.integers(2**29, 2**31 - 1), st.integers(1, 62), st.integers(-128, 127))
+def test_extreme_sums_multipliers_and_shifts(bias, m, s, zero):
+    """One 1x1 linear layer whose accumulator is its bias."""
+    tensors = {"x": QTensor("x", (1,), 1.0, 0), "y": QTensor("y", (1,), 1.0, zero)}
+    op = QOp("linear", "l", ("x",), "y", np.zeros((1, 1), np.int8), np.array([bias], np.int32), np.array([m], np.int32), np.array([s], np.int32))
+    got = run(QGraph("x", "y", tensors, (op,)), np.zeros((1, 1), np.int8))
+    assert got[0, 0] == min(127, max(-128, zero + rescale(bias, m, s)))
 
 
 @settings(max_examples=40, deadline=None)

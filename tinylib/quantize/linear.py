@@ -69,7 +69,7 @@ def round_trip(x: Tensor, grid: Grid) -> Tensor:
 def weight_grid(weight: Tensor, bits: int = 8, *, per_channel: bool = True, method: str = "minmax") -> Grid:
     """Symmetric grid for weights (k, ...): one scale for all, or one per output channel (first axis)."""
     rows = weight.detach().double().reshape(len(weight), -1) if per_channel else weight.detach().double().reshape(1, -1)
-    limit = torch.stack([_limit(row, bits, method) for row in rows])
+    limit = rows.abs().amax(1) if method == "minmax" else torch.stack([_limit(row, bits, method) for row in rows])
     return symmetric(limit.reshape(-1, *[1] * (weight.dim() - 1)) if per_channel else limit[0], bits)
 
 
@@ -98,8 +98,6 @@ def activation_range(values: Tensor, bits: int = 8, method: str = "minmax") -> t
 def _limit(row: Tensor, bits: int, method: str) -> Tensor:
     """Largest magnitude that the grid must reach."""
     size = row.abs()
-    if method == "minmax":
-        return size.max()
     if method == "percentile":
         return size.sort().values[-1 - int(0.001 * (len(size) - 1))]
     _check_method(method)
