@@ -1,0 +1,1 @@
+"""An integer graph on a microcontroller: memory plan, generated C, compiler, emulator."""
