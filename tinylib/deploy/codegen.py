@@ -24,6 +24,7 @@ def generate(plan: Plan) -> dict[str, str]:
     """Source files by name: network.c, network.h and what they include."""
     kernels = [kernel(plan, step) for step in range(len(plan.graph.ops))]
     parts = ['#include "network.h"\n#include "memory.h"\n', f"i8 arena[{max(4, plan.peak_bytes)}] __attribute__((aligned(8)));\n"]
+    parts += {name: text for made in kernels for name, text in made.shared.items()}.values()
     for op, made in zip(plan.graph.ops, kernels):
         parts += [_table(c_name(op), made), made.code]
     parts += [_layer(plan, step, made) for step, made in enumerate(kernels)]

@@ -1,14 +1,14 @@
 """Text of one operator's C kernel from its template in `kernels/`, with every size and constant baked in."""
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
 
 import numpy as np
 
-from tinylib.deploy.planner import Plan, column_words, is_pointwise, plane, windows_of
 from tinylib.deploy.patch import Window
+from tinylib.deploy.planner import Plan, column_words, is_pointwise, plane, windows_of
 from tinylib.deploy.streams import channel_groups, dense_stream, depthwise_stream, is_fast, scaling, tap_words
 from tinylib.deploy.tiles import finish, tile
 from tinylib.quantize.graph import QOp, QTensor
@@ -19,11 +19,12 @@ GEOMETRY = ("ih", "iw", "oh", "ow", "pt", "pl")
 
 @dataclass(frozen=True)
 class Kernel:
-    """C text of a kernel, the constants it reads (uint32) and whether it takes its geometry at run time."""
+    """C text of a kernel, the constants it reads (uint32), whether it takes its geometry at run time, and functions that kernels share."""
 
     code: str
     stream: np.ndarray | None
     dynamic: bool = False
+    shared: dict[str, str] = field(default_factory=dict)
 
 
 def c_name(op: QOp) -> str:
@@ -66,32 +67,37 @@ def _dense(plan: Plan, op: QOp, x: QTensor, y: QTensor, windows: list[Window], d
     group, pixels = plan.groups[op.name], windows[0].oh * windows[0].ow
     blocks = -(-op.weight[0].size // 4)
     rests = list(range(1, group)) if dynamic else [pixels % group] if pixels % group else []
-    tiles = "\n".join(_group_function(op, y, n, group, blocks) for n in (group, *rests))
+    shared = {_group_name(op, y, n, group): _group_function(op, y, n, group, blocks) for n in (group, *rests)}
     values = _base(op, x, y, windows, dynamic) | {
-        "GROUP": group, "TILES": tiles, "COLUMN_WORDS": column_words(op, group), "BLOCKS": blocks, "PAD": x.zero_point,
-        "PAD_PAIR": (x.zero_point & 0xFFFF) * 0x10001, "TAILS": "\n".join(_tail(op, x, y, n, windows, dynamic) for n in rests)}
+        "GROUP": group, "TILES": _group_name(op, y, group, group), "COLUMN_WORDS": column_words(op, group), "BLOCKS": blocks, "PAD": x.zero_point,
+        "PAD_PAIR": (x.zero_point & 0xFFFF) * 0x10001, "TAILS": "\n".join(_tail(op, x, y, n, group, windows, dynamic) for n in rests)}
     name = "linear" if op.kind == "linear" else "pointwise" if is_pointwise(op, windows) else "conv"
-    return Kernel(fill(name, values), dense_stream(op, x, y, group), dynamic)
+    return Kernel(fill(name, values), dense_stream(op, x, y, group), dynamic, shared)
+
+
+def _group_name(op: QOp, y: QTensor, pixels: int, group: int) -> str:
+    """Name of the function for `pixels` pixels: operators that agree in all that the code depends on share it."""
+    parts = [pixels, group, op.weight[0].size, len(op.weight), *op.clamp] + ([] if is_fast(op) else ["wide", y.zero_point])
+    return "tiles_" + "_".join(str(p).replace("-", "m") for p in parts)
 
 
 def _group_function(op: QOp, y: QTensor, pixels: int, group: int, blocks: int) -> str:
     """C function that computes all channels of `pixels` pixels whose columns are in the buffer."""
     ending = lambda value, target: finish(op.clamp, is_fast(op), y.zero_point, value, target)
-    channels, lines = channel_groups(len(op.weight), group), []
+    channels, k = channel_groups(len(op.weight), group), len(op.weight)
     wide = channels[0]
     turns = channels.count(wide)
-    lines += [f"static __attribute__((noinline)) void {c_name(op)}_group{pixels}(const u32 *const buffer, i8 *o) {{",
-              f"const u32 *w = {c_name(op)}_stream;"]
-    body = tile(wide, pixels, blocks, len(op.weight), ending)
+    body = tile(wide, pixels, blocks, k, ending)
+    lines = [f"static __attribute__((noinline)) void {_group_name(op, y, pixels, group)}(const u32 *w, const u32 *const buffer, i8 *o) {{"]
     lines.append(f"const u32 *const end = w + {turns * wide * (blocks + 4)};\ndo {body[:-1]}o += {wide};\n}} while (w != end);" if turns > 1
                  else f"{body}\no += {wide};")
-    lines += [tile(n, pixels, blocks, len(op.weight), ending) for n in channels[turns:]]
+    lines += [tile(n, pixels, blocks, k, ending) for n in channels[turns:]]
     return "\n".join([*lines, "(void)o;", "}"])
 
 
-def _tail(op: QOp, x: QTensor, y: QTensor, rest: int, windows: list[Window], dynamic: bool) -> str:
+def _tail(op: QOp, x: QTensor, y: QTensor, rest: int, group: int, windows: list[Window], dynamic: bool) -> str:
     """C text for the pixels that are left after whole groups."""
-    out = f"{c_name(op)}_group{rest}(buffer, out + i * {y.shape[-1]});"
+    out = f"{_group_name(op, y, rest, group)}({c_name(op)}_stream, buffer, out + i * {y.shape[-1]});"
     if is_pointwise(op, windows):
         load = f"widen_pixels(buffer, in + i * {x.shape[-1]}, {x.shape[-1]}, {rest});"
     else:

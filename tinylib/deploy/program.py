@@ -1,7 +1,9 @@
 """Generated C in a folder: built for this machine to run thousands of inputs, and for a board to be emulated."""
 
 import ctypes
+import shutil
 import tempfile
+import weakref
 from pathlib import Path
 
 import numpy as np
@@ -21,8 +23,9 @@ class Program:
 
     def __init__(self, plan: Plan, folder: Path | None = None):
         self.plan = plan
-        self._temporary = None if folder else tempfile.TemporaryDirectory(prefix="tinylib-")
-        self.folder = Path(folder or self._temporary.name)
+        self.folder = Path(folder or tempfile.mkdtemp(prefix="tinylib-"))
+        if folder is None:
+            weakref.finalize(self, shutil.rmtree, self.folder, ignore_errors=True)
         self.folder.mkdir(parents=True, exist_ok=True)
         for name, text in generate(plan).items():
             (self.folder / name).write_text(text)

@@ -9,6 +9,7 @@ typedef int32_t i32;
 typedef int64_t i64;
 typedef uint8_t u8;
 typedef uint32_t u32;
+typedef int16_t __attribute__((may_alias)) half;   /* halves written one by one and read as words of two */
 
 #if defined(__ARM_FEATURE_DSP) && !defined(TINY_PORTABLE)
 #define TINY_DSP 1
