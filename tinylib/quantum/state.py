@@ -80,7 +80,7 @@ def density_as_matrix(rho: Tensor) -> Tensor:
 def reduced(state_or_rho: Tensor, wire: int, is_density: bool = False) -> Tensor:
     """What one wire looks like alone: its density matrix [b, 2, 2], the others traced out."""
     if not is_density:
-        front = state_or_rho.movedim(wire + 1, 1).flatten(2)
+        front = state_or_rho.movedim(wire + 1, 1).reshape(state_or_rho.shape[0], 2, -1)
         return front @ front.mH
     n_wires = (state_or_rho.dim() - 1) // 2
     rho = state_or_rho.movedim((wire + 1, n_wires + wire + 1), (1, 2))
