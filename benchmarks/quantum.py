@@ -37,7 +37,8 @@ def inputs(n):
 
 
 def tinylib_step(n, fast=True):
-    from tinylib.quantum.circuit import QuantumLayer, encoder, stack
+    from tinylib.quantum.circuit import encoder, stack
+    from tinylib.quantum.layer import QuantumLayer
     layer = QuantumLayer(encoder(n, ["ry"], scale=1.0) + stack(n, ["u3", "cx"] * LAYERS), fast=fast)
     weights, x = inputs(n)
     layer.weights.data = weights

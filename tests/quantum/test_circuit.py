@@ -7,8 +7,9 @@ import torch
 from circuits import inputs, random_circuit, rng
 
 from tinylib.core.errors import TinylibError
-from tinylib.quantum.circuit import Circuit, QuantumLayer, encoder, feature, op, ring, run, run_angles, run_density, stack, weight
+from tinylib.quantum.circuit import Circuit, encoder, feature, op, ring, run, run_angles, run_density, stack, weight
 from tinylib.quantum.gates import GATES, gate, matrix
+from tinylib.quantum.layer import QuantumLayer
 from tinylib.quantum.readout import expect_z, probabilities, probabilities_density
 
 

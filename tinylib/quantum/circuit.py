@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from tinylib.core.errors import TinylibError
 from tinylib.quantum.gates import complex_of, gate
@@ -175,22 +175,3 @@ def stack(n_wires: int, names: Sequence[str], first_weight: int = 0) -> Circuit:
 def encoder(n_wires: int, names: Sequence[str], scale: float = math.pi) -> Circuit:
     """Angle encoding: feature j turns wire j mod n by gate names[j // n]; `["ry", "rz", "rx", "ry"]` on 4 wires takes a 4 x 4 image."""
     return Circuit(n_wires, tuple(op(name, q, angles=[feature(i * n_wires + q, scale)]) for i, name in enumerate(names) for q in range(n_wires)))
-
-
-class QuantumLayer(nn.Module):
-    """A circuit as a torch layer: features [b, n_features] -> <Z> of every wire [b, n_wires]; gradients by autograd.
-
-    The fast path by default; `fast=False` runs gate by gate, with equal results.
-    """
-
-    def __init__(self, circuit: Circuit, fast: bool = True, generator: torch.Generator | None = None):
-        super().__init__()
-        from tinylib.quantum.fusion import compile_circuit
-        self.circuit = circuit
-        self.weights = nn.Parameter((torch.rand(circuit.n_weights, generator=generator) * 2 - 1) * math.pi)
-        self._fast = compile_circuit(circuit) if fast else None
-
-    def forward(self, features: Tensor | None = None) -> Tensor:
-        from tinylib.quantum.readout import expect_z
-        angles_of = self._fast.expect_z if self._fast else lambda w, f: expect_z(run(self.circuit, w, f))
-        return angles_of(self.weights, features)
