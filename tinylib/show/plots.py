@@ -75,7 +75,7 @@ def roofline(ax: Axes, peak_macs: float, bandwidth: float, points: Mapping[str, 
     for label, (intensity, rate) in points.items():
         meaning, shown = _split(label)
         ax.plot(intensity, rate / 1e9, marker=MARKERS[meaning], color=COLOURS[meaning], linestyle="none", markersize=8)
-        ax.annotate(shown, (intensity, rate / 1e9), xytext=(7, -3), textcoords="offset points", fontsize=9)
+        ax.annotate(shown, (intensity, rate / 1e9), xytext=(6, -13), textcoords="offset points", fontsize=9)
     lowest = min([x[0] * bandwidth, *(p[1] for p in points.values())]) / 1e9
     ax.set(xlim=(x[0], x[-1]), ylim=(lowest / 1.6, 2.6 * peak_macs / 1e9),
            xlabel="arithmetic intensity (MAC per byte, log scale)", ylabel="GMAC/s (log scale)")

@@ -21,7 +21,7 @@ from tinylib.show.panel import Choice, Panel, Slider, Toggle
 from tinylib.show.style import COLOURS, RC
 
 Ready = Callable[[str, Callable | None], tuple[Callable | None, Callable]]
-DPI = 120
+DPI = 110
 MAX_PRINTED = 4000     # characters of the learner's own prints that the panel keeps
 
 

@@ -1,0 +1,484 @@
+# ---
+# title: Start here: what a network costs
+# minutes: 75
+# prerequisites: none
+# systems: Costs of a network
+# passport: no
+# ---
+
+# %% [markdown]
+# # Start here: what a network costs
+#
+# **75 minutes.** You need Python and a little PyTorch. Everything runs on this machine, without a network connection, in about half a minute of computing.
+#
+# A network has more than one price. It is paid in parameters, in arithmetic, in memory, in time and in energy, and each at a different place.
+# By the end of this lab you can work out each of them with a pencil, and you will have checked your pencil against this machine.
+
+# %%
+from tinylib.course.lab import answer, check, panel, predict, ready, reveal, start
+start("start_here")
+
+import matplotlib.pyplot as plt
+import torch
+from torch import nn
+
+# %% [markdown]
+# ## Why it matters
+#
+# | | parameters | at 8 bits | fits a microcontroller with 1 MiB of flash? |
+# |---|---|---|---|
+# | ResNet-50 (published) | 25.6 million | 24 MiB | no, 24 times too large |
+# | MobileNetV2 (published) | 3.5 million | 3.3 MiB | no |
+# | `garments`, the small network of this course | 60,010 | 59 KiB | yes |
+#
+# Flash holds the weights. The tensors between the layers live in another, smaller memory: the same chip has about 320 KiB of it, a phone 20,000 times more.
+# A network may fit one memory and break the other. It may have few operations and still be slow.
+# To make a network efficient, first find out *which* price is too high.
+
+# %% [markdown]
+# ## What you will be able to do
+#
+# - work out the output size, the parameters and the operations of any convolution
+# - find the peak of a network's memory, with residuals, and lower it by changing the order of the steps
+# - say whether a layer waits for arithmetic or for memory, and how fast it can be at best
+# - explain why 8 times fewer operations are not 8 times faster
+# - choose a block that fits two budgets
+
+# %% [markdown]
+# ## How a lab works
+#
+# 1. **Predict.** You commit to a guess before you see the result. A wrong guess costs nothing; it makes the result stick.
+# 2. **Play.** A panel with sliders shows the idea. It also has one line of text that says what the picture shows.
+# 3. **Build.** You write a function of a few lines. Replace `raise NotImplementedError` and run the cell.
+# 4. **Check.** The next cell tests your function on many small cases and shows the first one that fails. Check as often as you like.
+# 5. **Decide.** You choose a configuration under a budget and give your reason.
+#
+# Stuck? Go on. Each later cell uses a reference until yours passes, and says so. In a class, each answer cell is graded by itself:
+# a function must not call one from another cell.
+
+# %% [markdown]
+# ## Two predictions
+#
+# In each cell, replace `None` by your guess and run it.
+
+# %%
+predict("start_here.time", 4.0)  ### SOLUTION: None
+
+# %%
+predict("start_here.where", "b")  ### SOLUTION: None
+
+# %% [markdown]
+# ## Play first
+#
+# A **convolution** moves a small window over an image. At each place it multiplies what it sees by its **weights** and adds up. The numbers in its input
+# and output are its **activations**. A **depth-wise** convolution keeps the channels apart; a **1x1** convolution only mixes them.
+#
+# The panel shows one convolution on 32x32 pixels. Move one slider at a time.
+
+# %%
+panel("start_here.conv")
+
+# %% [markdown]
+# - Double the channels of the full convolution. What happens to the MACs? And to the activations?
+# - Which of the three bars does the kernel leave alone?
+# - Which setting has the fewest parameters and still breaks the memory budget?
+
+# %% [markdown]
+# ## The idea: count, do not guess
+#
+# The letters are the same in the whole course: `b` batch, `c` channels in, `k` channels out, `h w` image height and width, `n` points, `t` time, `d` features.
+#
+# **1 MAC** is one multiply and one add (*multiply-accumulate*). Some papers count it as two FLOPs; we never do.
+#
+# A convolution takes $(b, c, h, w)$ to $(b, k, h', w')$ with a kernel of $r \times s$ weights. With $g$ **groups**, an output channel sees only $c/g$ input channels.
+# Depth-wise is the extreme: $g = c$.
+#
+# $$\text{parameters} = k \cdot \tfrac{c}{g} \cdot r \cdot s \;(+\,k \text{ for a bias}) \qquad \text{MACs} = b \cdot h' \cdot w' \cdot k \cdot \tfrac{c}{g} \cdot r \cdot s$$
+#
+# **By hand.** A 3x3 image with one channel, a 2x2 kernel, two output channels, no bias. The window has 2 x 2 places.
+# Parameters: 2 x 1 x 2 x 2 = **8**. MACs: each of the 8 weights is used at each of the 4 places, **32**.
+
+# %% [markdown]
+# ### Build 1: how many places?  (5 minutes)
+#
+# **Stride**: the step from one place to the next. **Padding**: zeros added at *both* ends. **Dilation** `d`: the window's taps lie `d` apart, so `kernel` taps
+# cover `d * (kernel - 1) + 1` positions. A window that would hang over the end is not computed.
+
+# %% exercise="start_here.output_size"
+def output_size(n: int, kernel: int, stride: int, padding: int, dilation: int) -> int:
+    """Number of window places on a line of `n` positions."""
+    ### BEGIN SOLUTION
+    cover = dilation * (kernel - 1) + 1
+    return (n + 2 * padding - cover) // stride + 1
+    ### END SOLUTION
+
+# %% check="start_here.output_size" points=2
+check("start_here.output_size", output_size)
+
+# %% [markdown]
+# ### Build 2: parameters  (5 minutes)
+#
+# `kernel` is a pair, height and width. `bias` is True or False.
+
+# %% exercise="start_here.conv_params"
+def conv_params(c: int, k: int, kernel: tuple[int, int], groups: int, bias: bool) -> int:
+    """Parameters of a convolution from c to k channels."""
+    ### BEGIN SOLUTION
+    weights = k * (c // groups) * kernel[0] * kernel[1]
+    return weights + k if bias else weights
+    ### END SOLUTION
+
+# %% check="start_here.conv_params" points=3
+check("start_here.conv_params", conv_params)
+
+# %% [markdown]
+# ### Build 3: MACs  (10 minutes)
+#
+# For one image (`b = 1`) of `size` = (h, w). Work out both output sides inside the function: it is graded by itself.
+
+# %% exercise="start_here.conv_macs"
+def conv_macs(c: int, k: int, kernel: tuple[int, int], size: tuple[int, int], stride: int, padding: int, dilation: int, groups: int) -> int:
+    """MACs of a convolution from c to k channels on one image; products with padding zeros count, a bias does not."""
+    ### BEGIN SOLUTION
+    places = 1
+    for n, taps in zip(size, kernel):
+        places *= (n + 2 * padding - dilation * (taps - 1) - 1) // stride + 1
+    return places * k * (c // groups) * kernel[0] * kernel[1]
+    ### END SOLUTION
+
+# %% check="start_here.conv_macs" points=4
+check("start_here.conv_macs", conv_macs)
+
+# %% [markdown]
+# ## Your code on a real network
+#
+# `garments` is a trained network for 28x28 pictures of clothes. We note which input size each convolution sees, and let your functions count.
+
+# %%
+from tinylib.core.checkpoint import load_model
+
+network = load_model("garments-base")
+image = torch.zeros(1, 1, 28, 28)
+seen = []
+hooks = [m.register_forward_hook(lambda m, x, y: seen.append((m, tuple(x[0].shape[2:])))) for m in network.modules() if isinstance(m, nn.Conv2d)]
+with torch.no_grad():
+    network(image)
+for hook in hooks:
+    hook.remove()
+print(f"{len(seen)} convolutions; the first one sees {seen[0][1]} pixels, the last one {seen[-1][1]}")
+
+# %%
+# NBVAL_CHECK_OUTPUT
+count_macs, count_params = ready("start_here.conv_macs", conv_macs), ready("start_here.conv_params", conv_params)
+rows = []
+for m, size in seen:
+    args = m.in_channels, m.out_channels, m.kernel_size
+    rows.append((count_macs(*args, size, m.stride[0], m.padding[0], m.dilation[0], m.groups), count_params(*args, m.groups, m.bias is not None), m.groups))
+depthwise = sum(r[0] for r in rows if r[2] > 1)
+print(f"convolutions: {sum(r[0] for r in rows):,} MACs, {sum(r[1] for r in rows):,} parameters")
+print(f"depth-wise layers: {100 * depthwise / sum(r[0] for r in rows):.0f} % of these MACs")
+
+# %% [markdown]
+# The library has a meter that needs no formula. It runs the network once, watches every operator, and names those it does not know. Does it agree with you?
+# Only the final linear layer is missing in your count: 96 x 10 = 960 MACs.
+
+# %%
+# NBVAL_CHECK_OUTPUT
+from tinylib.measure.profile import profile
+
+report = profile(network, image, fuse=True)
+print(f"{report.macs:,} MACs in all, {report.macs - 960:,} without the linear layer; unknown operators: {report.unknown or 'none'}")
+print(f"{report.params:,} parameters: the convolutions, the linear layer, and 2 numbers for each channel that is normalised")
+
+# %% [markdown]
+# The panel again, now driven by *your* functions. The switch compares them with the reference.
+
+# %%
+panel("start_here.conv", {"start_here.conv_params": conv_params, "start_here.conv_macs": conv_macs})
+
+# %% [markdown]
+# ## Memory: who is alive?
+#
+# Weights can stay in flash. Activations need working memory (SRAM), but not all at once: a tensor's room is free again after its last use.
+# So the price is the **peak**: the most bytes alive at any one step.
+#
+# - A step needs its inputs *and* its output: it reads while it writes.
+# - A **residual** connection (`y = f(x) + x`) keeps `x` waiting while `f` runs.
+#
+# **By hand.** `x` has 4 KiB, `wide` 16, `filtered` 16, `narrow` 4, and `y = narrow + x` 4.
+#
+# | step | alive | KiB |
+# |---|---|---|
+# | make `wide` from `x` | x, wide | 20 |
+# | make `filtered` from `wide` | **x**, wide, filtered | **36** |
+# | make `narrow` from `filtered` | **x**, filtered, narrow | 24 |
+# | make `y` from `narrow` and `x` | x, narrow, y | 12 |
+#
+# Looking at one layer at a time, you would say 32 and run out of memory.
+
+# %% [markdown]
+# ### Build 4: peak memory  (15 minutes)
+#
+# `sizes` gives the bytes of every tensor. `steps` lists (output, [inputs]) in the order in which they run. Tensors that no step makes are the network's inputs:
+# they are alive from the start. A tensor that nobody reads is alive at its own step only.
+
+# %% exercise="start_here.peak_bytes"
+def peak_bytes(sizes: dict[str, int], steps: list[tuple[str, list[str]]]) -> int:
+    """Largest sum of the sizes that are alive at one step."""
+    ### BEGIN SOLUTION
+    last_use = {name: i for i, (_, inputs) in enumerate(steps) for name in inputs}
+    made = {output for output, _ in steps}
+    alive = {name for name in sizes if name not in made}
+    peak = 0
+    for i, (output, _) in enumerate(steps):
+        alive.add(output)
+        peak = max(peak, sum(sizes[name] for name in alive))
+        alive = {name for name in alive if last_use.get(name, -1) > i}
+    return peak
+    ### END SOLUTION
+
+# %% check="start_here.peak_bytes" points=6
+check("start_here.peak_bytes", peak_bytes)
+
+# %% [markdown]
+# Below, your function meets the first block of `garments` (16 channels, widened to 48, on 14x14 pixels, 4 bytes each). The meter follows the real tensors
+# of the running network and should find the same peak.
+
+# %%
+# NBVAL_CHECK_OUTPUT
+peak_of = ready("start_here.peak_bytes", peak_bytes)
+narrow, wide = 16 * 14 * 14 * 4, 48 * 14 * 14 * 4
+sizes = {"x": narrow, "wide": wide, "filtered": wide, "narrow": narrow, "y": narrow}
+steps = [("wide", ["x"]), ("filtered", ["wide"]), ("narrow", ["filtered"]), ("y", ["narrow", "x"])]
+metered = profile(network.blocks[0], torch.zeros(1, 16, 14, 14), fuse=True).peak_bytes
+print(f"your peak {peak_of(sizes, steps):,} bytes, the meter's {metered:,} bytes")
+
+# %%
+panel("start_here.memory", {"start_here.peak_bytes": peak_bytes})
+
+# %% [markdown]
+# - Make the block fit in 64 KiB by the image side alone. Then by the expansion alone.
+# - Switch the residual off and on. By how much does it raise the peak?
+# - Is there a setting where the residual does not matter?
+
+# %% [markdown]
+# ### Reveal: where is the peak?
+
+# %%
+from tinylib.measure.arena import live_bytes
+
+live = live_bytes(report.buffers) / 1024      # KiB alive at each step of the whole network
+fig, ax = plt.subplots(figsize=(7, 2.8))
+ax.bar(range(len(live)), live, color="#56B4E9", width=1.0)
+ax.set(title="The first block needs the most memory, long before the widest layers", xlabel="step (operator)", ylabel="alive (KiB)")
+ax.annotate(report.peak_step.split(":")[0], (live.argmax(), live.max()), xytext=(8, -4), textcoords="offset points")
+plt.show()
+
+# %%
+block = report.peak_step.split(".")[1]
+reveal("start_here.where", "b" if block == "0" else "c")
+print(report)
+
+# %% [markdown]
+# ## Break it: the same steps, another order
+#
+# This small graph has two branches. Nothing in it can be made smaller, and the chip has **86 KiB**. In the given order it does not fit.
+
+# %%
+# NBVAL_CHECK_OUTPUT
+sizes = {"x": 16, "a1": 64, "a2": 8, "b1": 32, "b2": 4, "y": 12}      # KiB
+inputs = {"a1": ["x"], "a2": ["a1"], "b1": ["x"], "b2": ["b1"], "y": ["a2", "b2"]}
+order = ["a1", "b1", "a2", "b2", "y"]
+print(f"peak {peak_of(sizes, [(name, inputs[name]) for name in order])} KiB of 86 KiB")
+
+# %% [markdown]
+# Change `order` above until it fits. Then give your order here.
+
+# %%
+answer("start_here.order", ["b1", "b2", "a1", "a2", "y"])  ### SOLUTION: None
+
+# %% [markdown]
+# ## Time: arithmetic or traffic?
+#
+# A machine has two limits: how many MACs it can do in a second, and how many bytes it can move. Divide a layer's MACs by the bytes it moves and you
+# get its **arithmetic intensity**, in MAC per byte. Then
+#
+# $$\text{rate} \le \min(\text{peak}, \ \text{intensity} \times \text{bandwidth})$$
+#
+# Drawn over the intensity this looks like a **roof**. It bends at the **ridge**, peak / bandwidth. Left of it a layer is *memory bound*: it waits for bytes,
+# and fewer MACs do not help. Right of it, it is *compute bound*.
+#
+# **By hand.** 1000 MACs on 1000 bytes: intensity 1. With a peak of 4 and a bandwidth of 1 (per ns): the rate is min(4, 1 x 1) = 1, a quarter of the peak. On 10 bytes
+# the intensity is 100, and the rate is the peak, 4.
+
+# %% [markdown]
+# ### Build 5: the roof  (10 minutes)
+#
+# `numbers` counts all numbers that the layer reads or writes, once each; `bits` is the width of one. `peak_macs` is in MAC per second, `bandwidth` in bytes per second.
+
+# %% exercise="start_here.roofline"
+def roofline(macs: int, numbers: int, bits: int, peak_macs: float, bandwidth: float) -> tuple[float, float, float]:
+    """(intensity in MAC per byte, best rate in MAC per second, least time in milliseconds)."""
+    ### BEGIN SOLUTION
+    intensity = macs / (numbers * bits / 8)
+    rate = min(peak_macs, intensity * bandwidth)
+    return intensity, rate, 1000 * macs / rate
+    ### END SOLUTION
+
+# %% check="start_here.roofline" points=5
+check("start_here.roofline", roofline)
+
+# %%
+panel("start_here.roof", {"start_here.roofline": roofline})
+
+# %% [markdown]
+# - Raise the batch of the linear layer. Why does its intensity grow, and the depth-wise layer's hardly at all?
+# - Find the 1x1 convolution that sits nearest to the ridge.
+
+# %% [markdown]
+# ## Experiment: 8 times fewer MACs
+#
+# First, the roof of *this* machine, with one thread: the rate of a large matrix product, and of a long copy.
+
+# %% volatile=true
+from tinylib.measure.roofline import measure_machine
+
+machine = measure_machine(seconds=1.0)
+print(f"measured here: {machine.macs_per_second / 1e9:.0f} GMAC/s, {machine.bytes_per_second / 1e9:.1f} GB/s, ridge at {machine.ridge:.1f} MAC per byte")
+
+# %% [markdown]
+# Now the convolution of your first prediction, and what replaces it. Each is timed many times, turn by turn, so that a busy moment hits all alike.
+# We show the median and the middle half of the runs. Your roof says what would be possible.
+
+# %% volatile=true
+from tinylib.measure.latency import race
+
+x = torch.randn(1, 64, 32, 32)
+layers = {"full 3x3": nn.Conv2d(64, 64, 3, padding=1, bias=False), "depth-wise 3x3": nn.Conv2d(64, 64, 3, padding=1, groups=64, bias=False),
+          "1x1": nn.Conv2d(64, 64, 1, bias=False)}
+with torch.no_grad():
+    both = lambda: layers["1x1"](layers["depth-wise 3x3"](x))
+    times = race({**{name: lambda m=m: m(x) for name, m in layers.items()}, "depth-wise + 1x1": both}, runs=200, seconds=3)
+
+roof = ready("start_here.roofline", roofline)
+for name, m in layers.items():
+    macs = count_macs(64, 64, m.kernel_size, (32, 32), 1, m.padding[0], 1, m.groups)
+    intensity, rate, least = roof(macs, 2 * x.numel() + m.weight.numel(), 32, machine.macs_per_second, machine.bytes_per_second)
+    print(f"{name:15s} {macs / 1e6:6.2f} MMAC  {intensity:5.1f} MAC/byte  roof {least:.3f} ms  measured {times[name]}")
+
+# %% volatile=true
+from tinylib.show.plots import bars
+
+factor = times["full 3x3"].median_ms / times["depth-wise + 1x1"].median_ms
+shown = {"original: full 3x3": "full 3x3", "ours: depth-wise + 1x1": "depth-wise + 1x1", "memory: depth-wise 3x3": "depth-wise 3x3", "compute: 1x1": "1x1"}
+fig, ax = plt.subplots(figsize=(7, 3.2))
+bars(ax, {key: times[name].median_ms for key, name in shown.items()}, ylabel="time (ms, median)",
+     spread={key: (times[name].high_ms - times[name].low_ms) / 2 for key, name in shown.items()})
+ax.set_title(f"7.9 times fewer MACs, {factor:.1f} times less time")
+plt.show()
+
+# %% volatile=true
+reveal("start_here.time", round(factor, 2), "times")
+
+# %% [markdown]
+# The depth-wise layer does a ninth of the 1x1 layer's MACs, and takes about as long. It moves the same activations and does little with each of them; it is also a kernel
+# that libraries tune less. **MACs predict time only among layers of the same kind.** That is why later labs measure latency instead of trusting a count.
+
+# %% [markdown]
+# ## Energy: moving is dearer than computing
+#
+# Energy is hard to measure on a laptop. Here is a model with *published* prices per operation (45 nm chip; Horowitz, ISSCC 2014), not a measurement:
+# the arithmetic of one picture, and reading each weight once from external memory (DRAM).
+
+# %%
+# NBVAL_CHECK_OUTPUT
+from tinylib.measure.energy import load_energy_table
+
+prices = load_energy_table()
+for dtype, bytes_each in (("float32", 4), ("int8", 1)):
+    arithmetic = report.macs * prices.mac_pj(dtype) / 1e6
+    reading = report.params * bytes_each * prices.byte_pj("DRAM") / 1e6
+    print(f"{dtype:8s} arithmetic {arithmetic:5.2f} uJ, weights from DRAM {reading:5.2f} uJ ({reading / arithmetic:.0f} times as much)")
+
+# %% [markdown]
+# At 8 bits arithmetic becomes 15 times cheaper in this model, and traffic 4 times. Smaller numbers help both; fewer bytes help where it hurts.
+
+# %% [markdown]
+# ## Decide: one block, two budgets
+#
+# An 8-bit inverted residual block (16 to 48 pixels on a side) must fit the memory for activations *and* the memory for weights. Within both, more work usually
+# means better accuracy, so look for the block that does the most MACs. Run the next cell to see your budgets.
+
+# %%
+answer("start_here.decide", {"side": 24, "channels": 24, "expand": 2})  ### SOLUTION: None
+
+# %% [markdown]
+# This cell tries the whole family with your functions. Put *your* two budgets in the first line, and search `family` for the best block that fits. It has 60 blocks;
+# one line with `max` and a condition is enough.
+
+# %%
+PEAK_KIB, WEIGHTS_KIB = 80, 6
+family = []
+for side in (16, 24, 32, 48):
+    for c in (8, 16, 24, 32, 48):
+        for expand in (2, 3, 4, 6):
+            e, n = expand * c, side * side
+            layers3 = [(c, e, (1, 1), 1), (e, e, (3, 3), e), (e, c, (1, 1), 1)]
+            sizes = {"x": n * c, "wide": n * e, "filtered": n * e, "narrow": n * c, "y": n * c}
+            family.append({"side": side, "channels": c, "expand": expand, "peak": peak_of(sizes, steps),
+                           "weights": sum(count_params(i, o, k, g, False) for i, o, k, g in layers3),
+                           "macs": sum(count_macs(i, o, k, (side, side), 1, k[0] // 2, 1, g) for i, o, k, g in layers3)})
+print(len(family), "blocks;", sum(b["peak"] <= PEAK_KIB * 1024 and b["weights"] <= WEIGHTS_KIB * 1024 for b in family), "fit both budgets")
+
+# %%
+fits = [b["weights"] <= WEIGHTS_KIB * 1024 for b in family]
+fig, ax = plt.subplots(figsize=(7, 3.4))
+for flag, colour, marker, label in ((False, "#999999", "s", "too many weights"), (True, "#0072B2", "o", "weights fit")):
+    chosen = [b for b, f in zip(family, fits) if f is flag]
+    ax.scatter([b["peak"] / 1024 for b in chosen], [b["macs"] / 1e6 for b in chosen], color=colour, marker=marker, label=label, s=22)
+ax.axvline(PEAK_KIB, color="#D55E00", linestyle="--", label="activation budget")
+ax.set(xscale="log", yscale="log", xlabel="peak of activations (KiB, log scale)", ylabel="work (MMAC, log scale)",
+       title="The best block touches both limits")
+ax.legend(fontsize=8)
+plt.show()
+
+# %% [markdown] reason="start_here.decide.reason" points=2
+# *Your reason, in two or three sentences: which budget stopped you first, and what would you ask the chip's maker for?*
+
+# %% [markdown]
+# ## Exit quiz
+#
+# Five short questions; the numbers are yours. Replace `None` and run the cell as often as you like.
+
+# %%
+answer("start_here.quiz.1", 45360)  ### SOLUTION: None
+
+# %%
+answer("start_here.quiz.2", 54)  ### SOLUTION: None
+
+# %%
+answer("start_here.quiz.3", "c")  ### SOLUTION: None
+
+# %%
+answer("start_here.quiz.4", "b")  ### SOLUTION: None
+
+# %%
+answer("start_here.quiz.5", "a")  ### SOLUTION: None
+
+# %% [markdown]
+# ## Measured beside published
+#
+# | number | published | here | why they differ |
+# |---|---|---|---|
+# | depth-wise + 1x1 against full 3x3, MACs | 8 to 9 times fewer (MobileNet, 2017) | 7.9 times, exact | the gain is 1 / (1/k + 1/9), for k output channels; ours has 64 |
+# | the same, time | not given there | about 3 times, measured | the depth-wise half is bound by memory and by its kernel, not by MACs |
+# | energy of a float32 MAC | 4.6 pJ (Horowitz, 2014) | not measured | a laptop has no meter for it; the ratio matters here, not the value |
+
+# %% [markdown]
+# ## Read next
+#
+# - `tinylib/measure/profile.py`: the meter you compared yourself with. `arena.py` beside it places the buffers for real.
+# - *Roofline: an insightful visual performance model* (Williams, Waterman, Patterson, 2009), six pages.
+# - *Computing's energy problem* (Horowitz, 2014): where the prices come from.
+#
+# **Next lab:** take weights away. Pruning makes a network smaller; whether it also gets faster depends on what you learned here.
