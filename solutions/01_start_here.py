@@ -34,8 +34,7 @@ from torch import nn
 # Flash holds the weights. The tensors between the layers live in another, smaller memory: the same chip has about 320 KiB of it, a phone 20,000 times more.
 # A network may fit one memory and break the other. It may have few operations and still be slow.
 # To make a network efficient, first find out *which* price is too high.
-
-# %% [markdown]
+#
 # ## What you will be able to do
 #
 # - work out the output size, the parameters and the operations of any convolution
@@ -55,8 +54,7 @@ from torch import nn
 #
 # Stuck? Go on. Each later cell uses a reference until yours passes, and says so. In a class, each answer cell is graded by itself:
 # a function must not call one from another cell.
-
-# %% [markdown]
+#
 # ## Two predictions
 #
 # In each cell, replace `None` by your guess and run it.
@@ -82,8 +80,7 @@ panel("start_here.conv")
 # - Double the channels of the full convolution. What happens to the MACs? And to the activations?
 # - Which of the three bars does the kernel leave alone?
 # - Which setting has the fewest parameters and still breaks the memory budget?
-
-# %% [markdown]
+#
 # ## The idea: count, do not guess
 #
 # The letters are the same in the whole course: `b` batch, `c` channels in, `k` channels out, `h w` image height and width, `n` points, `t` time, `d` features.
@@ -155,32 +152,29 @@ check("start_here.conv_macs", conv_macs)
 # `garments` is a trained network for 28x28 pictures of clothes. We note which input size each convolution sees, and let your functions count.
 
 # %%
+# NBVAL_CHECK_OUTPUT
 from tinylib.core.checkpoint import load_model
 
-network = load_model("garments-base")
-image = torch.zeros(1, 1, 28, 28)
-seen = []
+network, image, seen = load_model("garments-base"), torch.zeros(1, 1, 28, 28), []
 hooks = [m.register_forward_hook(lambda m, x, y: seen.append((m, tuple(x[0].shape[2:])))) for m in network.modules() if isinstance(m, nn.Conv2d)]
 with torch.no_grad():
     network(image)
 for hook in hooks:
     hook.remove()
-print(f"{len(seen)} convolutions; the first one sees {seen[0][1]} pixels, the last one {seen[-1][1]}")
 
-# %%
-# NBVAL_CHECK_OUTPUT
 count_macs, count_params = ready("start_here.conv_macs", conv_macs), ready("start_here.conv_params", conv_params)
 rows = []
 for m, size in seen:
     args = m.in_channels, m.out_channels, m.kernel_size
     rows.append((count_macs(*args, size, m.stride[0], m.padding[0], m.dilation[0], m.groups), count_params(*args, m.groups, m.bias is not None), m.groups))
 depthwise = sum(r[0] for r in rows if r[2] > 1)
-print(f"convolutions: {sum(r[0] for r in rows):,} MACs, {sum(r[1] for r in rows):,} parameters")
+print(f"{len(seen)} convolutions: {sum(r[0] for r in rows):,} MACs, {sum(r[1] for r in rows):,} parameters")
 print(f"depth-wise layers: {100 * depthwise / sum(r[0] for r in rows):.0f} % of these MACs")
 
 # %% [markdown]
 # The library has a meter that needs no formula. It runs the network once, watches every operator, and names those it does not know. Does it agree with you?
-# Only the final linear layer is missing in your count: 96 x 10 = 960 MACs.
+# Only the final linear layer is missing in your count: 96 x 10 = 960 MACs. After that, the panel again: now it runs on *your* functions, and the switch
+# compares them with the reference.
 
 # %%
 # NBVAL_CHECK_OUTPUT
@@ -189,9 +183,6 @@ from tinylib.measure.profile import profile
 report = profile(network, image, fuse=True)
 print(f"{report.macs:,} MACs in all, {report.macs - 960:,} without the linear layer; unknown operators: {report.unknown or 'none'}")
 print(f"{report.params:,} parameters: the convolutions, the linear layer, and 2 numbers for each channel that is normalised")
-
-# %% [markdown]
-# The panel again, now driven by *your* functions. The switch compares them with the reference.
 
 # %%
 panel("start_here.conv", {"start_here.conv_params": conv_params, "start_here.conv_macs": conv_macs})
@@ -260,8 +251,7 @@ panel("start_here.memory", {"start_here.peak_bytes": peak_bytes})
 # - Make the block fit in 64 KiB by the image side alone. Then by the expansion alone.
 # - Switch the residual off and on. By how much does it raise the peak?
 # - Is there a setting where the residual does not matter?
-
-# %% [markdown]
+#
 # ### Reveal: where is the peak?
 
 # %%
@@ -273,8 +263,6 @@ ax.bar(range(len(live)), live, color="#56B4E9", width=1.0)
 ax.set(title="The first block needs the most memory, long before the widest layers", xlabel="step (operator)", ylabel="alive (KiB)")
 ax.annotate(report.peak_step.split(":")[0], (live.argmax(), live.max()), xytext=(8, -4), textcoords="offset points")
 plt.show()
-
-# %%
 block = report.peak_step.split(".")[1]
 reveal("start_here.where", "b" if block == "0" else "c")
 print(report)
@@ -283,6 +271,7 @@ print(report)
 # ## Break it: the same steps, another order
 #
 # This small graph has two branches. Nothing in it can be made smaller, and the chip has **86 KiB**. In the given order it does not fit.
+# Change `order` until it does, then give your order in the cell below.
 
 # %%
 # NBVAL_CHECK_OUTPUT
@@ -290,9 +279,6 @@ sizes = {"x": 16, "a1": 64, "a2": 8, "b1": 32, "b2": 4, "y": 12}      # KiB
 inputs = {"a1": ["x"], "a2": ["a1"], "b1": ["x"], "b2": ["b1"], "y": ["a2", "b2"]}
 order = ["a1", "b1", "a2", "b2", "y"]
 print(f"peak {peak_of(sizes, [(name, inputs[name]) for name in order])} KiB of 86 KiB")
-
-# %% [markdown]
-# Change `order` above until it fits. Then give your order here.
 
 # %%
 answer("start_here.order", ["b1", "b2", "a1", "a2", "y"])  ### SOLUTION: None
@@ -334,8 +320,7 @@ panel("start_here.roof", {"start_here.roofline": roofline})
 # %% [markdown]
 # - Raise the batch of the linear layer. Why does its intensity grow, and the depth-wise layer's hardly at all?
 # - Find the 1x1 convolution that sits nearest to the ridge.
-
-# %% [markdown]
+#
 # ## Experiment: 8 times fewer MACs
 #
 # First, the roof of *this* machine, with one thread: the rate of a large matrix product, and of a long copy.
@@ -376,15 +361,14 @@ bars(ax, {key: times[name].median_ms for key, name in shown.items()}, ylabel="ti
      spread={key: (times[name].high_ms - times[name].low_ms) / 2 for key, name in shown.items()})
 ax.set_title(f"7.9 times fewer MACs, {factor:.1f} times less time")
 plt.show()
-
-# %% volatile=true
 reveal("start_here.time", round(factor, 2), "times")
 
 # %% [markdown]
-# The depth-wise layer does a ninth of the 1x1 layer's MACs, and takes about as long. It moves the same activations and does little with each of them; it is also a kernel
-# that libraries tune less. **MACs predict time only among layers of the same kind.** That is why later labs measure latency instead of trusting a count.
-
-# %% [markdown]
+# The depth-wise layer does a seventh of the 1x1 layer's MACs and takes almost as long. It moves the same activations and does little with each; it is also a
+# kernel that libraries tune less. (A measured time below its roof? Then something kept the machine busy while the roof was measured: run both cells again.)
+#
+# **MACs predict time only among layers of the same kind.** That is why later labs measure latency instead of trusting a count.
+#
 # ## Energy: moving is dearer than computing
 #
 # Energy is hard to measure on a laptop. Here is a model with *published* prices per operation (45 nm chip; Horowitz, ISSCC 2014), not a measurement:
@@ -402,8 +386,7 @@ for dtype, bytes_each in (("float32", 4), ("int8", 1)):
 
 # %% [markdown]
 # At 8 bits arithmetic becomes 15 times cheaper in this model, and traffic 4 times. Smaller numbers help both; fewer bytes help where it hurts.
-
-# %% [markdown]
+#
 # ## Decide: one block, two budgets
 #
 # An 8-bit inverted residual block (16 to 48 pixels on a side) must fit the memory for activations *and* the memory for weights. Within both, more work usually
@@ -413,7 +396,7 @@ for dtype, bytes_each in (("float32", 4), ("int8", 1)):
 answer("start_here.decide", {"side": 24, "channels": 24, "expand": 2})  ### SOLUTION: None
 
 # %% [markdown]
-# This cell tries the whole family with your functions. Put *your* two budgets in the first line, and search `family` for the best block that fits. It has 60 blocks;
+# This cell tries the whole family with your functions. Put *your* two budgets in the first line, and search `family` for the best block that fits. It has 80 blocks;
 # one line with `max` and a condition is enough.
 
 # %%
@@ -471,10 +454,9 @@ answer("start_here.quiz.5", "a")  ### SOLUTION: None
 # | number | published | here | why they differ |
 # |---|---|---|---|
 # | depth-wise + 1x1 against full 3x3, MACs | 8 to 9 times fewer (MobileNet, 2017) | 7.9 times, exact | the gain is 1 / (1/k + 1/9), for k output channels; ours has 64 |
-# | the same, time | not given there | about 3 times, measured | the depth-wise half is bound by memory and by its kernel, not by MACs |
+# | the same, time | not given there | 3 to 4 times less, measured | the depth-wise half is bound by memory and by its kernel, not by MACs |
 # | energy of a float32 MAC | 4.6 pJ (Horowitz, 2014) | not measured | a laptop has no meter for it; the ratio matters here, not the value |
-
-# %% [markdown]
+#
 # ## Read next
 #
 # - `tinylib/measure/profile.py`: the meter you compared yourself with. `arena.py` beside it places the buffers for real.

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import torch
 
 from tinylib.core.errors import TinylibError
-from tinylib.measure.latency import race
+from tinylib.measure.latency import latency
 
 
 @dataclass(frozen=True)
@@ -42,15 +42,16 @@ def least_ms(macs: int, moved_bytes: int, machine: Machine) -> float:
     return 1e3 * max(macs / machine.macs_per_second, moved_bytes / machine.bytes_per_second)
 
 
-def measure_machine(*, seconds: float = 1.0, side: int = 512, copy_bytes: int = 64 * 2**20) -> Machine:
+def measure_machine(*, seconds: float = 1.0, side: int = 384, copy_bytes: int = 64 * 2**20) -> Machine:
     """Measure this machine with the present number of torch threads, in about `seconds`.
 
     Arithmetic: a float32 matrix product, side^3 MACs. Memory: a copy of a block far larger than the caches; every byte is read once and
-    written once (a write that first fetches its line is not counted). The fastest run of each counts: a roof is what was reached.
+    written once (a write that first fetches its line is not counted). The fastest run of each counts: a roof is what was
+    reached, and short runs find a quiet moment even on a busy machine.
     """
-    a, b = torch.randn(side, side), torch.randn(side, side)
+    a, b, out = torch.randn(side, side), torch.randn(side, side), torch.empty(side, side)
     source = torch.zeros(copy_bytes, dtype=torch.uint8)
     target = torch.zeros_like(source)
-    out = torch.empty(side, side)
-    times = race({"product": lambda: torch.mm(a, b, out=out), "copy": lambda: target.copy_(source)}, runs=200, seconds=seconds)
-    return Machine(side**3 / (times["product"].fastest_ms / 1e3), 2 * copy_bytes / (times["copy"].fastest_ms / 1e3))
+    product = latency(lambda: torch.mm(a, b, out=out), runs=2000, seconds=seconds / 2)
+    copy = latency(lambda: target.copy_(source), runs=200, seconds=seconds / 2)
+    return Machine(side**3 / (product.fastest_ms / 1e3), 2 * copy_bytes / (copy.fastest_ms / 1e3))
