@@ -87,10 +87,11 @@ panel("start_here.conv")
 #
 # **1 MAC** is one multiply and one add (*multiply-accumulate*). Some papers count it as two FLOPs; we never do.
 #
-# A convolution takes $(b, c, h, w)$ to $(b, k, h', w')$ with a kernel of $r \times s$ weights. With $g$ **groups**, an output channel sees only $c/g$ input channels.
-# Depth-wise is the extreme: $g = c$.
+# A convolution takes $(b, c, h, w)$ to $(b, k, h', w')$ with a kernel of $r \times s$ weights.
+# With $g$ **groups**, an output channel sees only $c/g$ input channels. Depth-wise is the extreme: $g = c$.
 #
-# $$\text{parameters} = k \cdot \tfrac{c}{g} \cdot r \cdot s \;(+\,k \text{ for a bias}) \qquad \text{MACs} = b \cdot h' \cdot w' \cdot k \cdot \tfrac{c}{g} \cdot r \cdot s$$
+# $$\text{parameters} = k \cdot \tfrac{c}{g} \cdot r \cdot s \;(+\,k \text{ for a bias})$$
+# $$\text{MACs} = b \cdot h' \cdot w' \cdot k \cdot \tfrac{c}{g} \cdot r \cdot s$$
 #
 # **By hand.** A 3x3 image with one channel, a 2x2 kernel, two output channels, no bias. The window has 2 x 2 places.
 # Parameters: 2 x 1 x 2 x 2 = **8**. MACs: each of the 8 weights is used at each of the 4 places, **32**.
@@ -294,13 +295,14 @@ answer("start_here.order", ["b1", "b2", "a1", "a2", "y"])  ### SOLUTION: None
 # Drawn over the intensity this looks like a **roof**. It bends at the **ridge**, peak / bandwidth. Left of it a layer is *memory bound*: it waits for bytes,
 # and fewer MACs do not help. Right of it, it is *compute bound*.
 #
-# **By hand.** 1000 MACs on 1000 bytes: intensity 1. With a peak of 4 and a bandwidth of 1 (per ns): the rate is min(4, 1 x 1) = 1, a quarter of the peak. On 10 bytes
-# the intensity is 100, and the rate is the peak, 4.
+# **By hand.** 1000 MACs on 1000 bytes: intensity 1. With a peak of 4 MAC and a bandwidth of 1 byte per nanosecond, the rate is min(4, 1 x 1) = 1,
+# a quarter of the peak. On 10 bytes the intensity is 100, and the rate is the peak, 4.
 
 # %% [markdown]
 # ### Build 5: the roof  (10 minutes)
 #
-# `numbers` counts all numbers that the layer reads or writes, once each; `bits` is the width of one. `peak_macs` is in MAC per second, `bandwidth` in bytes per second.
+# `numbers` counts all numbers that the layer reads or writes, once each; `bits` is the width of one.
+# `peak_macs` is in MAC per second, `bandwidth` in bytes per second.
 
 # %% exercise="start_here.roofline"
 def roofline(macs: int, numbers: int, bits: int, peak_macs: float, bandwidth: float) -> tuple[float, float, float]:
@@ -396,8 +398,8 @@ for dtype, bytes_each in (("float32", 4), ("int8", 1)):
 answer("start_here.decide", {"side": 24, "channels": 24, "expand": 2})  ### SOLUTION: None
 
 # %% [markdown]
-# This cell tries the whole family with your functions. Put *your* two budgets in the first line, and search `family` for the best block that fits. It has 80 blocks;
-# one line with `max` and a condition is enough.
+# This cell tries the whole family with your functions. Put *your* two budgets in the first line, and search `family` for the best block that fits.
+# It has 80 blocks; one line with `max` and a condition is enough.
 
 # %%
 PEAK_KIB, WEIGHTS_KIB = 80, 6
@@ -453,8 +455,8 @@ answer("start_here.quiz.5", "a")  ### SOLUTION: None
 #
 # | number | published | here | why they differ |
 # |---|---|---|---|
-# | depth-wise + 1x1 against full 3x3, MACs | 8 to 9 times fewer (MobileNet, 2017) | 7.9 times, exact | the gain is 1 / (1/k + 1/9), for k output channels; ours has 64 |
-# | the same, time | not given there | 3 to 4 times less, measured | the depth-wise half is bound by memory and by its kernel, not by MACs |
+# | depth-wise + 1x1 against full 3x3, MACs | 8 to 9 times fewer (MobileNet, 2017) | 7.9 times, exact | the gain is 1 / (1/k + 1/9) for k output channels |
+# | the same, time | not given there | 3 to 4 times less, measured | the depth-wise half waits for memory |
 # | energy of a float32 MAC | 4.6 pJ (Horowitz, 2014) | not measured | a laptop has no meter for it; the ratio matters here, not the value |
 #
 # ## Read next
