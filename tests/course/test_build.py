@@ -8,7 +8,7 @@ import pytest
 
 from tinylib.core.errors import TinylibError
 from tinylib.course.build import build, drift, strays
-from tinylib.course.execute import execute, refuse
+from tinylib.course.execute import execute, joined_streams, refuse
 from tinylib.course.generate import dumps, generate
 from tinylib.course.ledger import Run, complaints, keep, read_ledger
 
@@ -45,6 +45,7 @@ def test_a_lab_is_built_and_untouched_labs_run_too(course):
 @pytest.mark.parametrize(("old", "new", "message"), [
     ("doubled_value = x + x", "doubled_value = x + x + 1", "demo.twice said 'not yet'"),
     ("print(double(21))", "print(double(21) / 0)", "demo-code-3 raised(.|\n)*ZeroDivisionError"),
+    ("print(double(21))", "import os; os._exit(1)", "kernel died"),
     ("print(double(21))", "import warnings; warnings.warn('old')", "shows a warning"),
     ("print(double(21))", "object()", "object at 0x"),
     ("print(double(21))", "print('x' * 1_600_000)", r"1\.6\d MB, at most 1\.5"),
@@ -55,6 +56,12 @@ def test_a_lab_that_fails_leaves_the_solved_notebook_as_it_was(course, old, new,
     with pytest.raises(TinylibError, match=message):
         build(course, course.pick()[0])
     assert (course.sources / "07_demo.ipynb").read_text() == "before"
+
+
+def test_streams_are_joined_and_progress_bars_kept_in_their_last_state():
+    pieces = [("stdout", "a\n"), ("stdout", "1%\r50"), ("stdout", "%\r100%\r\nb"), ("stderr", "c"), ("stdout", "d")]
+    out = joined_streams([nbformat.v4.new_output("stream", name=name, text=text) for name, text in pieces])
+    assert [(o.name, o.text) for o in out] == [("stdout", "a\n100%\nb"), ("stderr", "c"), ("stdout", "d")]
 
 
 def fake_build(course):

@@ -85,7 +85,7 @@ def stale(path: Path, fresh: nbformat.NotebookNode) -> list[str]:
     try:
         book = nbformat.reads(path.read_text(encoding="utf-8"), as_version=nbformat.NO_CONVERT)
         same = [strip(c) for c in book.cells] == [strip(c) for c in fresh.cells] and book.metadata == fresh.metadata
-    except (ValueError, KeyError, AttributeError, nbformat.reader.NotJSONError):
+    except (ValueError, KeyError, AttributeError, nbformat.ValidationError):
         return ["is no readable notebook"]
     if not same:
         return ["was executed from another version of its source"]

@@ -3,7 +3,6 @@
 A claim says what was published, what we found, how, over how many seeds, and with which command it is found again.
 """
 
-import importlib.util
 import math
 import tomllib
 from dataclasses import dataclass, fields
@@ -11,6 +10,7 @@ from pathlib import Path
 
 from tinylib.core.errors import TinylibError
 from tinylib.core.paths import project_root
+from tinylib.course.cards import recipe_function
 
 KINDS = ("measured here", "emulated", "simulated", "modelled")
 STATUSES = ("holds", "null", "reversed")
@@ -109,15 +109,10 @@ def inconsistencies(claim: Claim, slug: str) -> list[str]:
 def recipe(claim: Claim, root: Path | None = None):
     """The function that finds the claim's numbers again. Raises TinylibError when there is none."""
     path, _, function = claim.recompute.partition(":")
-    file = (root or project_root()) / path
-    if not file.is_file():
-        raise TinylibError(f"Claim {claim.id}: no file {path}")
-    spec = importlib.util.spec_from_file_location(f"recipe_{file.stem}", file)
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    if not callable(getattr(module, function, None)):
+    found = recipe_function((root or project_root()) / path, function)
+    if found is None:
         raise TinylibError(f"Claim {claim.id}: {path} has no function {function}")
-    return getattr(module, function)
+    return found
 
 
 def recompute(claim: Claim, root: Path | None = None) -> dict:

@@ -29,7 +29,7 @@ def execute(book: nbformat.NotebookNode, folder: Path, env: dict[str, str] | Non
     slug = book.metadata["tinylib"]["slug"]
     with tempfile.TemporaryDirectory() as scratch:
         surroundings = os.environ | environment(Path(scratch)) | (env or {})
-        client = NotebookClient(done, timeout=CELL_SECONDS, kernel_name="python3", coalesce_streams=True, record_timing=False,
+        client = NotebookClient(done, timeout=CELL_SECONDS, kernel_name="python3", record_timing=False,
                                 store_widget_state=False, resources={"metadata": {"path": str(folder)}})
         try:
             client.execute(env=surroundings)
@@ -40,7 +40,7 @@ def execute(book: nbformat.NotebookNode, folder: Path, env: dict[str, str] | Non
     done.metadata = nbformat.from_dict(book.metadata)
     for number, cell in enumerate((c for c in done.cells if c.cell_type == "code"), 1):
         cell.execution_count = number
-        cell.outputs = [clean for output in cell.outputs if (clean := clean_output(output, number))]
+        cell.outputs = joined_streams([clean for output in cell.outputs if (clean := clean_output(output, number))])
     return done, run
 
 
@@ -74,6 +74,24 @@ def clean_output(output: nbformat.NotebookNode, number: int) -> nbformat.Noteboo
         if output.output_type == "execute_result":
             output.execution_count = number
     return output
+
+
+def joined_streams(outputs: list[nbformat.NotebookNode]) -> list[nbformat.NotebookNode]:
+    """Neighbouring pieces of one stream made one; of a line that was overwritten by carriage returns only the last state.
+
+    nbclient's own joining takes minutes on one long line.
+    """
+    joined = []
+    for output in outputs:
+        if joined and output.output_type == "stream" and joined[-1].get("name") == output.name:
+            joined[-1].text += output.text
+        else:
+            joined.append(output)
+    for output in joined:
+        if output.output_type == "stream":
+            lines = output.text.replace("\r\n", "\n").split("\n")
+            output.text = "\n".join(line.rstrip("\r").rpartition("\r")[2] for line in lines)
+    return joined
 
 
 def refuse(book: nbformat.NotebookNode, text: str) -> None:

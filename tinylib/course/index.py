@@ -1,10 +1,10 @@
 """Writes what is computed: the tables of labs and claims in README.md, and data/LICENSES.md from the cards."""
 
-import json
 from pathlib import Path
 
 from tinylib.core.errors import TinylibError
 from tinylib.core.paths import project_root
+from tinylib.course.cards import read_cards
 from tinylib.course.claims import load_claims
 from tinylib.course.claims import table as claims_table
 from tinylib.course.manifest import Entry, manifest
@@ -31,7 +31,7 @@ def fresh_files(root: Path) -> dict[Path, str]:
         text = between(text, "labs", labs_table(manifest(root)))
         claims = load_claims(root)
         files[readme] = between(text, "claims", claims_table(claims) if claims else "")
-    if data_cards(root):
+    if read_cards(root / "data"):
         files[root / "data" / "LICENSES.md"] = licences(root)
     return files
 
@@ -67,24 +67,11 @@ def labs_table(labs: list[Entry]) -> str:
     return "\n".join(lines)
 
 
-def data_cards(root: Path) -> list[tuple[Path, dict]]:
-    """The cards of data sets, records and checkpoints: every .json under data/ that has a "sha256"."""
-    found = []
-    for path in sorted((root / "data").rglob("*.json")):
-        try:
-            card = json.loads(path.read_text(encoding="utf-8"))
-        except (ValueError, UnicodeDecodeError):
-            raise TinylibError(f"{path.relative_to(root)} is not readable as JSON") from None
-        if isinstance(card, dict) and "sha256" in card:
-            found.append((path, card))
-    return found
-
-
 def licences(root: Path) -> str:
     """Text of data/LICENSES.md."""
-    cards = data_cards(root)
-    sets = [(p, c) for p, c in cards if "licence" in c]
-    ours = [(p, c) for p, c in cards if "licence" not in c]
+    cards = read_cards(root / "data")
+    sets = [(card.path, card.fields) for card in cards if "licence" in card.fields]
+    ours = [card for card in cards if "licence" not in card.fields]
     lines = ["# Licences of the data", "", "Written by `tinylib build --index` from the cards beside the files.", "",
              "| file | source | licence | kind |", "|---|---|---|---|"]
     cell = lambda value: str(value).replace("|", "\\|").replace("\n", " ")
