@@ -19,15 +19,18 @@ SOURCES = ["network.c", "runtime.c"]
 
 
 class Program:
-    """The C of one plan. Without `folder` it lives in a temporary one that goes with the object."""
+    """The C of one plan. Without `folder` it lives in a temporary one that goes with the object.
 
-    def __init__(self, plan: Plan, folder: Path | None = None):
-        self.plan = plan
+    `files` are other sources with the same entry points; `layers` then names their functions to count.
+    """
+
+    def __init__(self, plan: Plan, folder: Path | None = None, *, files: dict[str, str] | None = None, layers: tuple[str, ...] = ()):
+        self.plan, self.layers = plan, layers if files else tuple(layer_names(plan))
         self.folder = Path(folder or tempfile.mkdtemp(prefix="tinylib-"))
         if folder is None:
             weakref.finalize(self, shutil.rmtree, self.folder, ignore_errors=True)
         self.folder.mkdir(parents=True, exist_ok=True)
-        for name, text in generate(plan).items():
+        for name, text in (files or generate(plan)).items():
             (self.folder / name).write_text(text)
         self._host = None
 
@@ -61,7 +64,7 @@ class Program:
     def machine(self, board: Board, *, core: str | None = None, compiler: str = "zig", optimise: str = "-O2", flags: tuple[str, ...] = ()) -> Machine:
         """The program in an emulated board."""
         elf = self.build(board, core=core, compiler=compiler, optimise=optimise, flags=flags)
-        machine = Machine(elf, board, core=core, layers=layer_names(self.plan))
+        machine = Machine(elf, board, core=core, layers=self.layers)
         base = machine.address("arena")
         machine.regions = tuple(Region(b.name, base + o, b.size) for b, o in zip(self.plan.buffers, self.plan.offsets))
         return machine

@@ -68,13 +68,13 @@ def assembly(channels: int, pixels: int, blocks: int) -> str:
 
 
 def portable(channels: int, pixels: int, blocks: int) -> str:
-    """The same walk in C."""
-    lines = [f"for (int k = 0; k < {blocks}; ++k, w += {channels}, a += {2 * pixels}) {{"]
+    """The same walk in C, one multiplication at a time."""
+    lines = [f"for (int k = 0; k < {blocks}; ++k, w += {channels}, a += {2 * pixels}) {{",
+             "    const i8 *v = (const i8 *)w; const half *h = (const half *)a;"]
     for channel in range(channels):
         for pixel in range(pixels):
-            c = f"c{channel * pixels + pixel}"
-            even, odd = f"a[{2 * pixel}]", f"a[{2 * pixel + 1}]"
-            lines.append(f"    {c} = SMLAD(SXTB16R8(w[{channel}]), {odd}, SMLAD(SXTB16(w[{channel}]), {even}, {c}));")
+            products = [f"v[{4 * channel + byte}] * h[{4 * pixel + place}]" for place, byte in enumerate((0, 2, 1, 3))]
+            lines.append(f"    c{channel * pixels + pixel} += {' + '.join(products)};")
     return "\n".join([*lines, "}"])
 
 

@@ -16,13 +16,21 @@ INLINE void copy_bytes(i8 *to, const i8 *from, int n) {
     for (; n > 0; --n) *to++ = *from++;
 }
 
+/* Four bytes as int16 in two words, in the order that SXTB16 gives: 0 and 2, then 1 and 3. */
+INLINE void widen4(u32 *b, const i8 *p) {
+#if TINY_DSP
+    const u32 x = LOAD4(p);
+    b[0] = SXTB16(x);
+    b[1] = SXTB16R8(x);
+#else
+    half *h = (half *)b;
+    h[0] = p[0]; h[1] = p[2]; h[2] = p[1]; h[3] = p[3];
+#endif
+}
+
 /* `n` blocks of four bytes, `step` words apart in the target. */
 INLINE u32 *widen_blocks(u32 *b, const int step, const i8 *p, int n) {
-    for (; n > 0; --n, b += step, p += 4) {
-        const u32 x = LOAD4(p);
-        b[0] = SXTB16(x);
-        b[1] = SXTB16R8(x);
-    }
+    for (; n > 0; --n, b += step, p += 4) widen4(b, p);
     return b;
 }
 
@@ -34,17 +42,12 @@ INLINE u32 *fill_blocks(u32 *b, const int step, int n, const u32 pair) {
 /* `pixels` neighbouring pixels of `c` channels, block by block, the pixels side by side; the last block is filled up with zeros. */
 INLINE void widen_pixels(u32 *b, const i8 *p, const int c, const int pixels) {
     for (int k = c / 4; k > 0; --k, p += 4)
-        for (int i = 0; i < pixels; ++i, b += 2) {
-            const u32 x = LOAD4(p + i * c);
-            b[0] = SXTB16(x);
-            b[1] = SXTB16R8(x);
-        }
+        for (int i = 0; i < pixels; ++i, b += 2) widen4(b, p + i * c);
     if (c % 4)
         for (int i = 0; i < pixels; ++i, b += 2) {
-            u32 x = 0;
-            for (int j = 0; j < c % 4; ++j) x |= (u32)(u8)p[i * c + j] << (8 * j);
-            b[0] = SXTB16(x);
-            b[1] = SXTB16R8(x);
+            i8 last[4] = {0, 0, 0, 0};
+            for (int j = 0; j < c % 4; ++j) last[j] = p[i * c + j];
+            widen4(b, last);
         }
 }
 #endif

@@ -35,9 +35,6 @@ static inline i32 SMLABT(u32 x, u32 y, i32 a) { return WRAP(a, LO16(x) * HI16(y)
 static inline i32 SMLATB(u32 x, u32 y, i32 a) { return WRAP(a, HI16(x) * LO16(y)); }
 static inline i32 SMLATT(u32 x, u32 y, i32 a) { return WRAP(a, HI16(x) * HI16(y)); }
 static inline i32 SMMLA(i32 x, i32 y, i32 a) { return WRAP(a, (i32)(((i64)x * y) >> 32)); }
-static inline u32 PAIR(i32 low, i32 high) { return ((u32)low & 0xffffu) | ((u32)high << 16); }
-static inline u32 SXTB16(u32 x) { return PAIR((i8)(x & 0xff), (i8)((x >> 16) & 0xff)); }
-static inline u32 SXTB16R8(u32 x) { return PAIR((i8)((x >> 8) & 0xff), (i8)(x >> 24)); }
 static inline i32 SSAT8(i32 x) { return x < -128 ? -128 : x > 127 ? 127 : x; }
 static inline u32 MAX8(u32 x, u32 y) {
     u32 d = 0;
