@@ -96,6 +96,7 @@ def test_noisy_density_equals_aer(name):
     slots = physical.angles(weights, features)
     ours, theirs = density_as_matrix(machine.run(physical, slots)), aer_density(physical, machine, slots)
     assert (ours - theirs).abs().max() < 1e-8
+    assert (density_as_matrix(machine.run_fused(physical, slots)) - theirs).abs().max() < 1e-8
     louder = NoisyMachine(device.scaled(1.01), machine.mapping)             # 1 % more noise is seen
     assert (density_as_matrix(louder.run(physical, slots)) - theirs).abs().max() > 1e-5
 
