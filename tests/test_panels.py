@@ -74,19 +74,20 @@ def complaints(panel: Panel, params: dict, functions: dict) -> list[str]:
         found.append("the picture is empty")
     if not any(titles):
         found.append("the picture has no title")
-    if not all(axes.get_xlabel() or not axes.xaxis.get_visible() or not len(axes.get_xticks()) or shares(axes, "x") for axes in plots):
-        found.append("an x axis has no label")
-    if not all(axes.get_ylabel() or not axes.yaxis.get_visible() or not len(axes.get_yticks()) or shares(axes, "y") for axes in plots):
-        found.append("a y axis has no label")
+    found += [f"an {direction} axis has no label" for direction in "xy" if not all(explained(axes, direction) for axes in plots)]
     if not isinstance(text, str) or len(text) < 10:
         found.append(f"describe gave {text!r}")
     return found
 
 
-def shares(axes, direction: str) -> bool:
-    """True where the label stands on a neighbour with the same axis."""
-    group = (axes.get_shared_x_axes() if direction == "x" else axes.get_shared_y_axes()).get_siblings(axes)
-    return any((other.get_xlabel() if direction == "x" else other.get_ylabel()) for other in group)
+def explained(axes, direction: str) -> bool:
+    """True where an axis has a label, is hidden, names its ticks in words, or shares its scale with a labelled neighbour."""
+    axis = getattr(axes, f"{direction}axis")
+    ticks = [tick.get_text() for tick in axis.get_ticklabels() if tick.get_text()]
+    in_words = bool(ticks) and all(any(letter.isalpha() for letter in tick.replace("mathdefault", "")) for tick in ticks)
+    neighbours = getattr(axes, f"get_shared_{direction}_axes")().get_siblings(axes)
+    labelled = any(getattr(other, f"{direction}axis").get_label_text() for other in neighbours)
+    return labelled or in_words or not axis.get_visible() or not len(axis.get_ticklocs())
 
 
 def references(panel: Panel) -> dict:
