@@ -63,8 +63,8 @@ def all_sets(exercise):
     return [visible(exercise, who) for who in LEARNERS] + [hidden(exercise)]
 
 
-def judged(exercise, fn, instances):
-    report = run_instances(exercise.harness, fn, instances, SECONDS)
+def judged(exercise, fn, instances, seconds=SECONDS):
+    report = run_instances(exercise.harness, fn, instances, seconds)
     return verdict(exercise, instances, report.runs, report.output)
 
 
@@ -211,6 +211,7 @@ class AlwaysEqual:
 
     __call__ = __getitem__ = __add__ = __mul__ = lambda self, *args, **kwargs: self
     __len__ = __index__ = lambda self: 1
+    __iter__ = lambda self: iter([self])
 
     def __float__(self):
         return 1.0
@@ -270,7 +271,7 @@ def as_asked(exercise, function):
 def test_cheats_fail(id, cheat):
     exercise, allclose = EXERCISES[id], np.allclose
     for instances in (visible(exercise), hidden(exercise)):
-        assert not judged(exercise, as_asked(exercise, cheat), instances).passed
+        assert not judged(exercise, as_asked(exercise, cheat), instances, seconds=2.0).passed
     assert np.allclose is allclose, "the patch stayed behind"
 
 

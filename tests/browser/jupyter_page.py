@@ -29,17 +29,18 @@ def chromium() -> str:
 
 
 class Server:
-    """JupyterLab on 127.0.0.1 at a free port, for one folder; `stop` ends it with its kernels."""
+    """JupyterLab on 127.0.0.1 at a free port, showing `folder/books`; `stop` ends it with its kernels."""
 
     def __init__(self, folder: Path):
-        self.folder = folder
+        self.folder, self.books = folder, folder / "books"
+        self.books.mkdir()
         self._log = (folder / "server.log").open("w")
         with socket.socket() as probe:
             probe.bind(("127.0.0.1", 0))
             port = probe.getsockname()[1]
         self.url = f"http://127.0.0.1:{port}"
         command = [sys.executable, "-m", "jupyterlab", "--no-browser", "--ServerApp.ip=127.0.0.1", f"--ServerApp.port={port}", "--ServerApp.port_retries=0",
-                   "--IdentityProvider.token=", "--ServerApp.password=", "--ServerApp.allow_root=True", f"--ServerApp.root_dir={folder}"]
+                   "--IdentityProvider.token=", "--ServerApp.password=", "--ServerApp.allow_root=True", f"--ServerApp.root_dir={self.books}"]
         self._process = subprocess.Popen(command, env=self._environment(), cwd=folder, stdout=self._log, stderr=self._log)
         self._wait()
 

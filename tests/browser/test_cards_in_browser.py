@@ -54,7 +54,7 @@ def cards(lab_page, server):
     tests = str(Path(__file__).resolve().parents[1] / "check")
     cells = [new_code_cell(SETUP.format(tests=tests)), *(new_code_cell(source) for source in CELLS.values())]
     metadata = {"kernelspec": {"name": "python3", "display_name": "Python 3", "language": "python"}}
-    nbformat.write(new_notebook(cells=cells, metadata=metadata), server.folder / "cards.ipynb")
+    nbformat.write(new_notebook(cells=cells, metadata=metadata), server.books / "cards.ipynb")
     lab_page.open("cards.ipynb")
     lab_page.run_all()
     return lab_page

@@ -36,14 +36,13 @@ class Book:
 
 @pytest.mark.parametrize("name", LABS)
 def test_a_learner_works_through_a_lab(lab_page, server, screenshots, name):
-    shutil.copy(ROOT / f"labs/{name}.ipynb", server.folder)
+    shutil.copy(ROOT / f"labs/{name}.ipynb", server.books)
     lab, solved = Book("labs", name), Book("solutions", name)
     lab_page.open(f"{name}.ipynb")
     lab_page.run_all()
     page = lab_page.page
     trouble = page.locator(".jp-Notebook [data-mime-type='application/vnd.jupyter.stderr'], .jp-Notebook [data-mime-type='application/vnd.jupyter.error']")
     assert not [t for t in trouble.all_inner_texts() if "Error" in t or "Warning" in t], trouble.all_inner_texts()
-    print("stderr:", trouble.all_inner_texts())
     page.screenshot(path=screenshots / f"{name}-run.png")
 
     panel = lab.panels()[0]
@@ -96,11 +95,11 @@ def move_a_slider(lab_page, index):
         if readout.inner_text() != value:
             break
     assert readout.inner_text() != value, "the slider does not move"
+    assert cell.locator(".noUi-base").first.bounding_box()["width"] > 100, "the slider has no room beside its label"
     changed = "([panel, src, text]) => panel.querySelector('img.tinylib-figure').src !== src && panel.querySelector('.tinylib-text').innerText !== text"
     lab_page.page.wait_for_function(changed, arg=[cell.locator(".tinylib-panel").element_handle(), *before], timeout=20_000)
 
 
-def test_the_foundation_labs_are_not_forgotten():
-    """With labs in the folder, this file drives the two that it names."""
-    if list((ROOT / "labs").glob("[0-9]*.ipynb")):
-        assert "02_pruning" in LABS
+def test_the_labs_named_here_are_found():
+    """With labs in the folder, this file drives one at least."""
+    assert LABS or not list((ROOT / "labs").glob("[0-9]*.ipynb"))

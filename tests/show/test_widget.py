@@ -45,6 +45,7 @@ def test_a_control_changes_picture_and_text():
     assert handle.text == "y is 6 <a>, True" and handle.figure_png != before
     assert "&lt;a&gt;" in handle._text_html.value and 'role="status"' in handle._text_html.value
     assert not handle.controls["x"].continuous_update
+    assert handle.controls["x"].layout.width == "520px", "a slider without a width of its own shrinks to its label"
 
 
 def test_yours_and_reference_can_be_switched():

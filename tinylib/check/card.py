@@ -144,6 +144,7 @@ def question_card(id: str, kind: str, item: Item) -> Card:
 
 def answer_card(result: CheckResult, item: Item, value) -> Card:
     """An answered quiz item or decision; a right one comes with its explanation."""
-    said = f"Your answer: {argument_text(value) if not item.choices else value}"
+    texts = {letter.lower(): f"{letter}: {text}" for letter, text in item.choices}
+    said = f"Your answer: {texts.get(str(value).strip().lower(), argument_text(value)) if texts else argument_text(value)}"
     sentences = [item.prompt, said, result.sentence]
     return card(result.status, result.status, result.id, sentences, data={"id": result.id, "status": result.status, "kind": result.kind})

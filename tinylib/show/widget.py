@@ -142,6 +142,7 @@ def _control(control: Slider | Choice | Toggle) -> ipywidgets.Widget:
     """The ipywidget of one control; the slider recomputes when it is let go or a key moves it."""
     style, layout = {"description_width": "initial"}, ipywidgets.Layout(width="auto", min_width="280px", margin="2px 16px 2px 0")
     if isinstance(control, Slider):
+        layout = ipywidgets.Layout(width="520px", max_width="100%", margin="2px 16px 2px 0")     # a long label leaves room for the track
         return ipywidgets.SelectionSlider(options=[(_stop(v), v) for v in control.values], value=control.start, description=control.label,
                                           continuous_update=False, style=style, layout=layout)
     if isinstance(control, Choice):
