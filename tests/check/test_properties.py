@@ -16,7 +16,7 @@ NAN = np.array([[1.0, np.nan], [3.0, 4.0]])
     (agrees("x"), NAN, X, "`x` holds 1 values that are NaN or infinite, first at [0, 1]."),
     (agrees("x"), NAN, NAN, None),
     (agrees("x"), X[0], X, "`x` should have shape [2, 2], but it has [2]."),
-    (agrees("x"), None, X, "`x` is missing: was None returned?"),
+    (agrees("x"), None, X, "`x` is None: is a `return` missing?"),
     (agrees("x"), "abc", X, "`x` should be an array of shape [2, 2] and type float64, but it is a text."),
     (agrees("x"), 3, 4, "`x` should be 4, but it is 3."),
     (agrees("x"), np.array(4), 4, None),

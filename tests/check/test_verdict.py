@@ -51,7 +51,7 @@ def test_missing_runs_are_failures(runs):
 
 def test_missing_facts_are_a_sentence():
     result = verdict(MASK, INSTANCES, tuple(Run("facts", {}) for _ in INSTANCES))
-    assert result.sentence == "`mask` is missing: was None returned?"
+    assert result.sentence == "`mask` is None: is a `return` missing?"
 
 
 def test_a_property_that_stumbles_becomes_a_sentence():

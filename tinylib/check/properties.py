@@ -20,7 +20,7 @@ def agrees(key: str, atol: float = 0.0, rtol: float = 0.0, name: str = "", group
 def difference(key: str, got, want, atol: float = 0.0, rtol: float = 0.0) -> str | None:
     """One sentence on how `got` differs from `want`, or None."""
     if got is None and want is not None:
-        return f"`{key}` is missing: was None returned?"
+        return f"`{key}` is None: is a `return` missing?"
     if _numeric(want):
         return _array_difference(key, got, np.asarray(want), atol, rtol) if _numeric(got) else _wrong_kind(key, got, want)
     if isinstance(want, list | dict):
@@ -86,7 +86,7 @@ def shape_and_dtype(key: str, group: str = "core") -> Property:
                 return f"`{key}` should have shape {list(want.shape)}, but it has {list(value.shape)}."
             return None if value.dtype == want.dtype else f"`{key}` should have type {want.dtype}, but it has type {value.dtype}."
         if value is None and want is not None:
-            return f"`{key}` is missing: was None returned?"
+            return f"`{key}` is None: is a `return` missing?"
         return None if type(value) is type(want) else _wrong_kind(key, value, want)
 
     return Property(f"`{key}` has the right shape and type", test, group)
