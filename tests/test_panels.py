@@ -63,9 +63,9 @@ def complaints(panel: Panel, params: dict, functions: dict) -> list[str]:
         warnings.simplefilter("error")
         record = panel.compute(dict(params), functions)
         figure = Figure(figsize=panel.figsize)
-        canvas = FigureCanvasAgg(figure)
+        FigureCanvasAgg(figure)
         panel.draw(figure, record)
-        canvas.draw()
+        figure.draw_without_rendering()
         text = panel.describe(record)
     found = [] if all(np.isfinite(n).all() for n in numbers(record)) else ["the record is not finite"]
     titles = [axes.get_title(loc=loc) for axes in figure.axes for loc in ("left", "center", "right")] + [figure.get_suptitle()]
