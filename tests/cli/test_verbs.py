@@ -17,8 +17,11 @@ def test_the_verbs_are_the_files():
     assert all(found.values()), "every verb has a HELP"
 
 
-@pytest.mark.parametrize("code", ["import tinylib", "import tinylib.cli.__main__ as m, contextlib\nwith contextlib.suppress(SystemExit):\n    m.main(['--help'])",
-                                  "import tinylib.cli.__main__ as m\nm.main(['labs', '--json'])"])
+@pytest.mark.parametrize("code", [
+    "import tinylib",
+    "import tinylib.cli.__main__ as m, contextlib\nwith contextlib.suppress(SystemExit):\n    m.main(['--help'])",
+    "import tinylib.cli.__main__ as m\nm.main(['labs', '--json'])",
+])
 def test_nothing_heavy_is_loaded(code):
     heavy = "import sys; print(sorted({m.split('.')[0] for m in sys.modules} & {'torch', 'numpy', 'matplotlib', 'nbformat', 'IPython', 'jsonschema'}))"
     done = subprocess.run([sys.executable, "-c", f"{code}\n{heavy}"], capture_output=True, text=True, cwd=project_root(), check=True)
@@ -77,7 +80,8 @@ def test_an_empty_course_is_in_order(folder, capsys):
         assert main(["build", "--root", str(folder), *action]) == 0
 
 
-@pytest.mark.parametrize("text", ["", "print(1)\n", SOURCE.replace("start(", "start(("), SOURCE.replace('"tiny"', '"other"'), SOURCE + '\n# %%\npanel("tiny.x")\n'])
+@pytest.mark.parametrize("text", ["", "print(1)\n",
+                                  SOURCE.replace("start(", "start(("), SOURCE.replace('"tiny"', '"other"'), SOURCE + '\n# %%\npanel("tiny.x")\n'])
 @pytest.mark.parametrize("action", [[], ["--check"]])
 def test_a_broken_source_is_one_sentence(folder, text, action, capsys):
     (folder / "solutions" / "07_tiny.py").write_text(text)
