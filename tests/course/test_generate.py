@@ -48,6 +48,12 @@ def test_answers_are_literals_in_solutions_and_none_in_labs(make):
     assert 'predict("demo.guess", 7)' in code(solved) and 'answer("demo.quiz.1", "b")' in code(solved)
 
 
+def test_a_setting_that_the_learner_repairs_starts_wrong(make):
+    learner, solved = make(SOURCE.replace("print(double(21))", 'rule = "good"  ### SOLUTION: "bad"\nprint(double(21))'))
+    assert any('rule = "bad"\n' in source for source in code(learner)) and any('rule = "good"\n' in source for source in code(solved))
+    assert "good" not in dumps(learner)
+
+
 def test_an_answer_may_span_lines_and_give_another_start(make):
     text = SOURCE.replace('answer("demo.quiz.1", "b")  ### SOLUTION: None',
                           'answer("demo.quiz.1", {\n    "é": 1,  # first\n    "b": [2],\n})  ### SOLUTION: {"é": None}')

@@ -168,19 +168,27 @@ def blank_regions(lab: Lab, cell: Cell) -> str:
 
 
 def blank_answers(lab: Lab, cell: Cell, text: str) -> str:
-    """The cell with the value of each `predict(id, value)  ### SOLUTION: None` replaced by what the marker says."""
+    """The cell with the value of each `predict(id, value)  ### SOLUTION: None` or `name = value  ### SOLUTION: 0` replaced by what the marker says."""
     lines = text.split("\n")
     marked = {number: match[1] for number, line in enumerate(lines, 1) if (match := LINE.search(line))}
-    calls = {node.end_lineno: node for node in ast.walk(ast.parse(text)) if isinstance(node, ast.Call) and len(node.args) == 2
-             and isinstance(node.func, ast.Name) and node.func.id in ("predict", "answer")}
-    for number, call in calls.items():
-        if number not in marked and not is_none(call.args[1]):
+    calls, assigned = answer_values(ast.parse(text))
+    for number, value in calls.items():
+        if number not in marked and not is_none(value):
             raise lab.error(cell.line + number, "the line of an answer ends with '### SOLUTION: None'")
     for number, value in marked.items():
-        if number not in calls or not is_literal(value):
-            raise lab.error(cell.line + number, "'### SOLUTION: None' ends a line with predict(...) or answer(...) and gives a literal")
-        replace_value(lines, calls[number].args[1], value)
+        node = calls.get(number, assigned.get(number))
+        if node is None or not is_literal(value):
+            raise lab.error(cell.line + number, "'### SOLUTION: None' ends a line with predict(...), answer(...) or name = value, and gives a literal")
+        replace_value(lines, node, value)
     return "\n".join(LINE.sub("", line) for line in lines if line is not None)
+
+
+def answer_values(tree: ast.AST) -> tuple[dict[int, ast.expr], dict[int, ast.expr]]:
+    """Last line -> value, of the predict and answer calls, and of the plain assignments."""
+    calls = {node.end_lineno: node.args[1] for node in ast.walk(tree) if isinstance(node, ast.Call) and len(node.args) == 2
+             and isinstance(node.func, ast.Name) and node.func.id in ("predict", "answer")}
+    assigned = {node.end_lineno: node.value for node in ast.walk(tree) if isinstance(node, ast.Assign) and len(node.targets) == 1}
+    return calls, assigned
 
 
 def replace_value(lines: list, node: ast.expr, value: str) -> None:
