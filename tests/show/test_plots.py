@@ -68,3 +68,13 @@ def test_matrix_pair_shares_its_scale():
 def test_every_meaning_has_colour_marker_and_hatch():
     assert set(style.COLOURS) == set(style.MARKERS) == set(style.HATCHES)
     assert len(set(style.COLOURS.values())) == len(style.COLOURS)
+
+
+def test_bars_take_uneven_spread(ax):
+    plots.bars(ax, {"ours: cut": 2.0}, ylabel="ms", spread={"ours: cut": (0, 3.0)})
+    assert [t.xy for t in ax.texts] == [(0, 5.0)]
+
+
+def test_scatter_draws_every_point(ax):
+    plots.scatter(ax, {"ours: fits": [(1, 2), (3, 4)], "original: does not": []}, xlabel="KiB", ylabel="MMAC", budget=2, log=True)
+    assert list(ax.lines[0].get_xdata()) == [1, 3] and ax.get_ylabel() == "MMAC (log scale)" and len(dashed(ax)) == 1

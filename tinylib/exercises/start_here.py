@@ -74,6 +74,19 @@ def conv_instances(rng: np.random.Generator) -> list[Args]:
     return fixed + [random_conv(rng) for _ in range(10)]
 
 
+def params_instances(rng: np.random.Generator) -> list[Args]:
+    return [only_params(args) for args in conv_instances(rng)]
+
+
+def only_params(args: Args) -> Args:
+    """A convolution's arguments without those that its parameters do not depend on."""
+    return {name: args[name] for name in ("c", "k", "kernel", "groups", "bias")}
+
+
+def macs_instances(rng: np.random.Generator) -> list[Args]:
+    return [{name: value for name, value in args.items() if name != "bias"} for args in conv_instances(rng)]
+
+
 def params_oracle(args: Args) -> Facts:
     """Count the weights one by one: each output channel sees the input channels of its own group."""
     weights = sum(1 for out in range(args["k"]) for c in range(args["c"])
@@ -122,7 +135,7 @@ def flops(c, k, kernel, size, stride, padding, dilation, groups):
 
 
 PARAMS = Exercise(
-    "start_here.conv_params", 3, 5, harness.conv_params, conv_instances, params_oracle, (shape_and_dtype("params"), agrees("params")),
+    "start_here.conv_params", 3, 5, harness.conv_params, params_instances, params_oracle, (shape_and_dtype("params"), agrees("params")),
     (Misconception(groups_forgotten, "With groups, an output channel sees only the c / groups input channels of its own group."),
      Misconception(groups_twice, "There are still k output channels in all: only the input side is divided by groups."),
      Misconception(bias_of_inputs, "A bias belongs to an output channel: k numbers, not c.")),
@@ -130,7 +143,7 @@ PARAMS = Exercise(
      "k * (c // groups) * kernel[0] * kernel[1] + (k if bias else 0)"), conv_params)
 
 MACS = Exercise(
-    "start_here.conv_macs", 4, 10, harness.conv_macs, conv_instances, macs_oracle, (shape_and_dtype("macs"), agrees("macs")),
+    "start_here.conv_macs", 4, 10, harness.conv_macs, macs_instances, macs_oracle, (shape_and_dtype("macs"), agrees("macs")),
     (Misconception(macs_at_inputs, "The window is computed at output places. Stride, padding and dilation change how many there are."),
      Misconception(macs_without_groups, "With groups, each output needs only c / groups input channels."),
      Misconception(flops, "That counts a multiply and an add as two. In this course they are one MAC together.")),

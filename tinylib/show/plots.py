@@ -58,6 +58,20 @@ def pareto(ax: Axes, points: Mapping[str, Sequence[tuple[float, float]]], *, xla
     ax.legend(loc="lower right")
 
 
+def scatter(ax: Axes, points: Mapping[str, Sequence[tuple[float, float]]], *, xlabel: str, ylabel: str, budget: float | None = None, log: bool = False) -> None:
+    """Clouds of (cost, quality), one per meaning, not joined; the budget is a dashed vertical line. `log` sets both axes."""
+    for name, cloud in points.items():
+        meaning, label = _split(name)
+        ax.plot([p[0] for p in cloud], [p[1] for p in cloud], linestyle="none", color=COLOURS[meaning], marker=MARKERS[meaning], label=label)
+    if log:
+        ax.set(xscale="log", yscale="log")
+    if budget is not None:
+        limit_line(ax, budget, "budget", axis="x")
+    note = " (log scale)" if log else ""
+    ax.set(xlabel=xlabel + note, ylabel=ylabel + note)
+    ax.legend(fontsize=8)
+
+
 def roofline(ax: Axes, peak_macs: float, bandwidth: float, points: Mapping[str, tuple[float, float]] | None = None) -> None:
     """The roof of a machine (MAC/s over MAC per byte) and named points (intensity, MAC/s reached or reachable).
 
@@ -104,15 +118,16 @@ def memory_over_steps(ax: Axes, live: Mapping[str, Sequence[float]], *, budget: 
     ax.set(xlabel="step", ylabel="alive (KiB)")
 
 
-def bars(ax: Axes, values: Mapping[str, float], *, ylabel: str, spread: Mapping[str, float] | None = None, budget: float | None = None, unit: str = "") -> None:
-    """One labelled bar per name ("meaning: label"), its number on top, optional half width of an interval."""
+def bars(ax: Axes, values: Mapping[str, float], *, ylabel: str, spread: Mapping[str, float | tuple[float, float]] | None = None,
+         budget: float | None = None, unit: str = "") -> None:
+    """One labelled bar per name ("meaning: label"), its number on top; `spread`: half width of an interval, or (below, above)."""
     for i, (name, value) in enumerate(values.items()):
         meaning, label = _split(name)
         broken = budget is not None and value > budget
+        low, high = _sides((spread or {}).get(name, 0.0))
         ax.bar(i, value, 0.65, color=COLOURS[meaning], hatch=HATCHES[meaning], edgecolor=COLOURS["budget"] if broken else "white",
-               linewidth=2 if broken else 0, yerr=spread.get(name) if spread else None, capsize=4)
-        top = value + (spread or {}).get(name, 0)
-        ax.annotate(f"{value:.3g}{unit}", (i, top), xytext=(0, 3), textcoords="offset points", ha="center", fontsize=9)
+               linewidth=2 if broken else 0, yerr=[[low], [high]] if low or high else None, capsize=4)
+        ax.annotate(f"{value:.3g}{unit}", (i, value + high), xytext=(0, 3), textcoords="offset points", ha="center", fontsize=9)
     if budget is not None:
         limit_line(ax, budget, "budget", axis="y")
     ax.set_xticks(range(len(values)), [_split(n)[1] for n in values])
@@ -148,6 +163,11 @@ def limit_line(ax: Axes, value: float, label: str, *, axis: str = "y") -> None:
     transform = ax.get_yaxis_transform() if axis == "y" else ax.get_xaxis_transform()
     ax.text(*place, f" {label} ", transform=transform, rotation=turn, ha="right", va="bottom" if axis == "y" else "top",
             color=COLOURS["budget"], fontsize=9, bbox={"facecolor": "white", "alpha": 0.75, "linewidth": 0, "pad": 0.5})
+
+
+def _sides(spread: float | tuple[float, float]) -> tuple[float, float]:
+    """A half width, or (below, above), as (below, above)."""
+    return spread if isinstance(spread, tuple) else (spread, spread)
 
 
 def _end_labels(ax: Axes, x: float, ends: Mapping[str, float], colours: Mapping[str, object]) -> None:

@@ -129,8 +129,8 @@ class Handle:
             return []
         if self._yours:
             return [self._switch]
-        names = ", ".join(self.open_exercises)
-        note = f"<small>running on the reference; yours takes over once <code>{html.escape(names)}</code> passes its check</small>"
+        names = " and ".join(f"<code>{html.escape(name.partition('.')[2] or name)}</code>" for name in self.open_exercises)
+        note = f"<small>Running on the reference. Yours takes over once {names} passed.</small>"
         return [ipywidgets.HTML(note)]
 
     def _ipython_display_(self) -> None:
@@ -140,7 +140,7 @@ class Handle:
 
 def _control(control: Slider | Choice | Toggle) -> ipywidgets.Widget:
     """The ipywidget of one control; the slider recomputes when it is let go or a key moves it."""
-    style, layout = {"description_width": "initial"}, ipywidgets.Layout(width="auto", min_width="280px", margin="2px 16px 2px 0")
+    style, layout = {"description_width": "initial"}, ipywidgets.Layout(width="auto", min_width="330px", margin="2px 16px 2px 0")
     if isinstance(control, Slider):
         layout = ipywidgets.Layout(width="520px", max_width="100%", margin="2px 16px 2px 0")     # a long label leaves room for the track
         return ipywidgets.SelectionSlider(options=[(_stop(v), v) for v in control.values], value=control.start, description=control.label,
