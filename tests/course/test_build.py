@@ -1,7 +1,9 @@
 """Building a lab: executed as CI does, drift seen, failures told, nothing half-written."""
 
+import importlib.util
 import json
 import re
+from pathlib import Path
 
 import nbformat
 import pytest
@@ -142,3 +144,14 @@ def test_the_ledger_keeps_the_last_run(tmp_path):
 def test_a_small_clean_notebook_is_accepted(course):
     _, solved = generate(course.pick()[0])
     refuse(solved, dumps(solved))
+
+
+def test_a_notebook_run_is_judged(course):
+    spec = importlib.util.spec_from_file_location("run_notebooks", Path(__file__).resolve().parents[1] / "run_notebooks.py")
+    script = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(script)
+    good = [Run("labs", "demo", {"demo.twice": False}, 1.0, 10), Run("solutions", "demo", {"demo.twice": True}, 1.0, 10)]
+    assert script.judge(course.pick(), good) == []
+    assert "left no note" in script.judge(course.pick(), good[:1])[0]
+    cheat = Run("labs", "demo", {"demo.twice": True}, 1.0, 10)
+    assert script.judge(course.pick(), [cheat, good[1]]) == ["labs/demo: demo.twice passed"]

@@ -71,7 +71,8 @@ def open_lab(folder, page: str | None, no_browser: bool) -> int:
     pages = sorted(folder.glob("*.ipynb"))
     page = page or (pages[0].name if pages else "")
     command = [sys.executable, "-m", "jupyterlab", f"--ServerApp.root_dir={folder}", f"--LabApp.default_url=/lab/tree/{page}"]
+    command += ["--no-browser"] * no_browser + ["--allow-root"] * (os.geteuid() == 0)     # root: a container, as a rule
     try:
-        return subprocess.call(command + (["--no-browser"] if no_browser else []), env=os.environ | {"JUPYTER_PLATFORM_DIRS": "1"})
+        return subprocess.call(command, env=os.environ | {"JUPYTER_PLATFORM_DIRS": "1"})
     except KeyboardInterrupt:
         return 0
