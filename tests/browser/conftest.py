@@ -10,7 +10,7 @@ from playwright.sync_api import sync_playwright
 
 @pytest.fixture(scope="session")
 def server(tmp_path_factory):
-    jupyter_page.chromium()
+    jupyter_page.need_chromium()
     server = jupyter_page.Server(tmp_path_factory.mktemp("workspace"))
     yield server
     server.stop()
@@ -18,6 +18,7 @@ def server(tmp_path_factory):
 
 @pytest.fixture(scope="session")
 def browser():
+    jupyter_page.need_chromium()
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=jupyter_page.chromium(), args=jupyter_page.FLAGS)
         yield browser

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import nbformat
 import pytest
+from jupyter_page import need_chromium
 from nbformat.v4 import new_code_cell, new_notebook
 
 SETUP = """
@@ -91,3 +92,14 @@ def test_hints_unfold_one_by_one(cards, screenshots):
     first.click()
     assert card.get_by_text("Rank the magnitudes.").is_visible() and second.is_visible()
     card.screenshot(path=screenshots / "card-hints.png")
+
+
+def test_a_missing_browser_is_named_in_one_line(monkeypatch):
+    monkeypatch.setenv("PATH", "")
+    monkeypatch.setenv("CI", "true")
+    with pytest.raises(pytest.fail.Exception, match="On Debian: sudo apt install chromium") as caught:
+        need_chromium()
+    assert "\n" not in str(caught.value)
+    monkeypatch.delenv("CI")
+    with pytest.raises(pytest.skip.Exception):
+        need_chromium()

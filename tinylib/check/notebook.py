@@ -88,8 +88,9 @@ def _result(exercise: Exercise, fn, fresh: bool) -> CheckResult:
     if wrong:
         return CheckResult(exercise.id, NOT_YET, "value", wrong, hints=tuple(exercise.hints))
     learner = current_learner()
-    key = (exercise.id, fingerprint(fn), learner)
-    if fresh or key not in SESSION.results:
+    code = fingerprint(fn)
+    key = (exercise.id, code, learner)
+    if fresh or code is None or key not in SESSION.results:
         instances = exercise.instances(learner_rng(learner, exercise.id))
         report = run_instances(exercise.harness, fn, instances, exercise.seconds)
         SESSION.results[key] = verdict(exercise, instances, report.runs, report.output)
