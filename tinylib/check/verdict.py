@@ -70,11 +70,15 @@ def verdict(exercise: Exercise, instances: list[Args], runs: tuple[Run, ...], ou
     shared = dict(groups=group_results(exercise, instances, runs), instances=len(instances), properties=len(exercise.properties),
                   hints=tuple(exercise.hints), output=output)
     if failure is None:
-        return CheckResult(exercise.id, PASSED, "passed", f"All {len(exercise.properties)} properties hold on {len(instances)} cases.", **shared)
+        return CheckResult(exercise.id, PASSED, "passed", f"{_all(exercise.properties)} on {len(instances)} cases.", **shared)
     run = runs[failure.index] if failure.index < len(runs) else Run("error")
     kind = "wrong" if run.kind == "facts" else run.kind
     recognised = "" if kind == "not started" else recognise(exercise, instances, runs, failure.index)
     return CheckResult(exercise.id, NOT_YET, kind, failure.sentence, failure, recognised, run.line, run.line_number, **shared)
+
+
+def _all(properties) -> str:
+    return "The property holds" if len(properties) == 1 else f"All {len(properties)} properties hold"
 
 
 def failures(exercise: Exercise, instances: list[Args], runs: tuple[Run, ...]) -> Iterator[Failure]:
