@@ -175,7 +175,7 @@ def fake_oracle(args):
 
 def fake_reference(x, scale, zero_point, low, high):
     """The library's straight-through estimator."""
-    return straight_through(x, Grid(torch.tensor(scale, dtype=torch.float64), torch.tensor(float(zero_point), dtype=torch.float64), low, high))
+    return straight_through(x, Grid(torch.as_tensor(scale, dtype=torch.float64), torch.as_tensor(float(zero_point), dtype=torch.float64), low, high))
 
 
 EXERCISES = (

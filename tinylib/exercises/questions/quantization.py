@@ -77,7 +77,7 @@ def ask_exact_zero(rng):
 
 def ask_codebook(rng):
     return Item(
-        "At equal bits the codebook is the more accurate one. Why does the microcontroller lab use linear integers all the same?",
+        "At 4 bits a codebook is often the more accurate one. Why does the microcontroller lab use linear integers all the same?",
         letter("c", {"a": "A codebook adds a few bytes a layer; look at the table of the sweep.",
                      "b": "Any layer can have a codebook. What must happen before a code can be multiplied?",
                      "d": "Centroids can be trained: their gradient is the sum over the cluster."}),
@@ -93,7 +93,7 @@ def accuracy_of(row):
 
 
 def ask_decision(rng):
-    budget = int(rng.choice([24, 26, 32])) * 1024
+    budget = int(rng.choice([24, 30, 36])) * 1024
 
     def verify(value):
         rows = load_record("quantization-sweep")["rows"]
