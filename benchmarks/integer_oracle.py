@@ -182,7 +182,8 @@ def main() -> int:
     rows = []
     for kind, row in table.items():
         share = row["differ"] / row["outputs"]
-        print(f"{kind:<10} {row['operators']:>5} {row['outputs']:>9,} {share:>8.3%} {row['beyond']:>9} {row['largest']:>8} {row['ours_ms']:>8.2f} {row['rival_ms']:>8.2f}")
+        print(f"{kind:<10} {row['operators']:>5} {row['outputs']:>9,} {share:>8.3%} {row['beyond']:>9} {row['largest']:>8} "
+              f"{row['ours_ms']:>8.2f} {row['rival_ms']:>8.2f}")
         rows.append({"case": f"{row['operators']} x {kind} of the garments network, int8, {share:.3%} of outputs differ, largest {row['largest']} LSB",
                      "ours": round(row["ours_ms"], 3), "rival": round(row["rival_ms"], 3), "unit": "ms per picture", "ratio": row["rival_ms"] / row["ours_ms"],
                      "differ_share": share, "beyond_one_lsb": row["beyond"], "outputs": row["outputs"]})
