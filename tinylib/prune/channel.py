@@ -42,20 +42,20 @@ def keep_strongest(model: nn.Module, graph: ChannelGraph, share: float | dict[st
     return kept
 
 
-def shrink_to(model: nn.Module, example: Tensor, cost: Callable[[nn.Module], float], budget: float, *, steps: int = 256) -> Kept:
+def shrink_to(model: nn.Module, example: Tensor, cost: Callable[[nn.Module], float], budget: float, *, multiple: int = 1, steps: int = 256) -> Kept:
     """The largest common share, in `steps` steps, whose cut network costs at most `budget`; returns what is kept.
 
-    `cost(network)` is for instance its MACs. Raises TinylibError when one channel a group is still too dear.
+    `cost(network)` is for instance its MACs; `multiple` as in `keep_strongest`. Raises TinylibError when the smallest cut is still too dear.
     """
     graph = channel_graph(model, example)
     low, high = 0, steps + 1                                     # low fits (or is one channel a group), high does not
     while high - low > 1:
         middle = (low + high) // 2
-        fits = cost(_cut(model, graph, keep_strongest(model, graph, middle / steps))) <= budget
+        fits = cost(_cut(model, graph, keep_strongest(model, graph, middle / steps, multiple=multiple))) <= budget
         low, high = (middle, high) if fits else (low, middle)
-    kept = keep_strongest(model, graph, low / steps)
+    kept = keep_strongest(model, graph, low / steps, multiple=multiple)
     if cost(_cut(model, graph, kept)) > budget:
-        raise TinylibError(f"One channel in each group still costs more than {budget}. Raise the budget.")
+        raise TinylibError(f"The smallest cut still costs more than {budget}. Raise the budget.")
     return kept
 
 

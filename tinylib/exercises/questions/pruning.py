@@ -102,7 +102,7 @@ def ask_decision(rng):
 
     return Item(f"The device has dense kernels only and {budget:,} MACs per image to spend. Which row of the sweep do you ship? "
                 "Answer [kind, setting]; the best accuracy that fits wins (0.3 points are forgiven).",
-                verify, "On a dense kernel only removed channels count. Zeros still halve the download, but not the work.")
+                verify, "On a dense kernel only removed channels count. Zeros shrink the download, not the work.")
 
 
 QUESTIONS = (
