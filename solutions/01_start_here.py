@@ -384,7 +384,8 @@ reveal("start_here.time", round(factor, 2), "times")
 
 # %% [markdown]
 # The depth-wise layer does a seventh of the 1x1 layer's MACs and takes almost as long. It moves the same activations and does little with each; it is also a
-# kernel that libraries tune less. (A measured time below its roof? Then something kept the machine busy while the roof was measured: run both cells again.)
+# kernel that libraries tune less. (A measured time a little under its roof? Then this kernel is better than the
+# matrix product that set the roof, or the machine was busy just then: run both cells again.)
 #
 # **MACs predict time only among layers of the same kind.** That is why later labs measure latency instead of trusting a count.
 #
@@ -478,7 +479,7 @@ answer("start_here.quiz.5", "a")  ### SOLUTION: None
 # | number | published | here | why they differ |
 # |---|---|---|---|
 # | depth-wise + 1x1 against full 3x3, MACs | 8 to 9 times fewer (MobileNet, 2017) | 7.9 times, exact | the gain is 1 / (1/k + 1/9) for k output channels |
-# | the same, time | not given there | 3 to 4 times less, measured | the depth-wise half waits for memory |
+# | the same, time | not given there | about 3 times less, measured | the depth-wise half waits for memory |
 # | energy of a float32 MAC | 4.6 pJ (Horowitz, 2014) | not measured | a laptop has no meter for it; the ratio matters here, not the value |
 #
 # ## Read next
