@@ -43,19 +43,19 @@ def compute_magnitude(params, functions):
     mask_of, (model, data) = functions["pruning.magnitude_mask"], network()
     weights = {n: w for n, w in prunable(model).items() if params["layer"] in (EVERY, n.split(".")[0])}
     before = {n: w.detach().clone() for n, w in weights.items()}
-    masks = {n: mask_of(w.clone(), params["sparsity"]) for n, w in before.items()}
+    flat = torch.cat([w.flatten() for w in before.values()])                # all chosen weights are ranked together
+    mask = mask_of(next(iter(before.values())).clone() if len(before) == 1 else flat.clone(), params["sparsity"]).flatten()
     try:
         with torch.no_grad():
-            for name, mask in masks.items():
-                weights[name].copy_(before[name] * mask)
+            for part, weight in zip(mask.split([w.numel() for w in before.values()]), weights.values()):
+                weight.mul_(part.view(weight.shape))
         accuracy = evaluate(model, data)
     finally:
         with torch.no_grad():
             for name, weight in weights.items():
                 weight.copy_(before[name])
-    flat = torch.cat([w.flatten() for w in before.values()]).numpy()
-    kept = torch.cat([m.flatten() for m in masks.values()]).numpy().astype(bool)
-    return {**params, "weights": flat, "kept": kept, "accuracy": accuracy, "dense": dense_accuracy(), "curve": recorded_curve(params["layer"]),
+    kept = mask.numpy().astype(bool)
+    return {**params, "weights": flat.numpy(), "kept": kept, "accuracy": accuracy, "dense": dense_accuracy(), "curve": recorded_curve(params["layer"]),
             "bytes": 4 * int(kept.sum()) + kept.size // 8}
 
 
@@ -97,10 +97,16 @@ def describe_magnitude(record):
 # 2. channels
 
 @functools.cache
+def graph_of_network():
+    """The channel groups of the plain network, traced once."""
+    return channel_graph(network()[0], EXAMPLE)
+
+
+@functools.cache
 def channel_row(share):
     """MACs a layer, accuracy without fine-tuning, parameters, of the plain network at a share of its channels."""
     model, data = network()
-    small = cut_channels(model, EXAMPLE, keep_strongest(model, channel_graph(model, EXAMPLE), share)) if share < 1 else model
+    small = cut_channels(model, EXAMPLE, keep_strongest(model, graph_of_network(), share)) if share < 1 else model
     cost = profile(small, EXAMPLE)
     by_layer = {name: sum(row.macs for row in cost.layers if row.name.split(".")[0] == name) for name in LAYERS}
     return {"macs": by_layer, "accuracy": evaluate(small, data), "params": cost.params}
@@ -130,9 +136,9 @@ def draw_channels(figure, record):
     left.set_title(f"{record['share']:.0%} of the channels: {total(now) / total(dense):.0%} of the MACs")
     over = total(now) > record["budget"]
     right.plot([p[0] for p in record["points"]], [100 * p[1] for p in record["points"]], "^-", color=COLOURS["second"])
-    right.text(0.05, 100 * record["points"][0][1] - 4, "fine-tuned (recorded)", color="black", va="top")
-    right.plot(total(now), 100 * now["accuracy"], "o", color=COLOURS["failure" if over else "ours"], markersize=9)
     box = {"facecolor": "white", "alpha": 0.8, "linewidth": 0, "pad": 1}
+    right.text(0.2, 80, "fine-tuned (recorded)", va="top", bbox=box, zorder=5)
+    right.plot(total(now), 100 * now["accuracy"], "o", color=COLOURS["failure" if over else "ours"], markersize=9)
     right.annotate("cut, not tuned", (total(now), 100 * now["accuracy"]), xytext=(0, -16), textcoords="offset points", ha="center", bbox=box)
     limit_line(right, record["budget"], "budget", axis="x")
     if over:
