@@ -48,9 +48,6 @@ def test_a_lab_is_built_and_untouched_labs_run_too(course):
     ("doubled_value = x + x", "doubled_value = x + x + 1", "demo.twice said 'not yet'"),
     ("print(double(21))", "print(double(21) / 0)", "demo-code-3 raised(.|\n)*ZeroDivisionError"),
     ("print(double(21))", "import os; os._exit(1)", "kernel died"),
-    ("print(double(21))", "import warnings; warnings.warn('old')", "shows a warning"),
-    ("print(double(21))", "object()", "object at 0x"),
-    ("print(double(21))", "print('x' * 1_600_000)", r"1\.6\d MB, at most 1\.5"),
 ])
 def test_a_lab_that_fails_leaves_the_solved_notebook_as_it_was(course, old, new, message):
     (course.sources / "07_demo.ipynb").write_text("before")
@@ -141,9 +138,24 @@ def test_the_ledger_keeps_the_last_run(tmp_path):
         read_ledger(file)
 
 
-def test_a_small_clean_notebook_is_accepted(course):
+OUTPUT = nbformat.v4.new_output
+
+
+@pytest.mark.parametrize(("output", "message"), [
+    (OUTPUT("stream", name="stderr", text="x.py:1: UserWarning: old"), "shows a warning"),
+    (OUTPUT("execute_result", {"text/plain": "<object at 0x7f3a>"}), "object at 0x"),
+    (OUTPUT("stream", name="stdout", text="x" * 1_600_000), r"1\.6\d MB, at most 1\.5"),
+    (OUTPUT("stream", name="stderr", text="50 % done"), None),
+    (OUTPUT("display_data", {"text/html": "<b>x</b>", "text/plain": "<IPython.core.display.HTML object at 0x7f3a>"}), None),
+])
+def test_outputs_that_must_not_be_kept(course, output, message):
     _, solved = generate(course.pick()[0])
     refuse(solved, dumps(solved))
+    solved.cells[1].outputs = [output]
+    if message is None:
+        return refuse(solved, dumps(solved))
+    with pytest.raises(TinylibError, match=message):
+        refuse(solved, dumps(solved))
 
 
 def test_a_notebook_run_is_judged(course):
