@@ -95,7 +95,7 @@ def draw_amplitudes(ax, record: dict) -> None:
     if record["noise"]:
         ax.bar(range(4), record["noisy"], width=0.7, fill=False, edgecolor=COLOURS["failure"], hatch="xx", linewidth=1.5, label="with noise")
         ax.legend(loc="upper right", fontsize=8)
-    ax.set(xticks=range(4), xticklabels=LABELS, ylim=(0, 1.15), ylabel="probability (label: phase)")
+    ax.set(xticks=range(4), xticklabels=LABELS, ylim=(0, 1.15), xlabel="outcome", ylabel="probability (label: phase)")
 
 
 def matplotlib_phase(amplitudes: np.ndarray) -> list:
