@@ -225,7 +225,8 @@ print("equal to qiskit" if gap < 1e-12 else f"differs from qiskit by {gap:.2g}")
 # ### A quantum network on real images
 #
 # Digits 0 to 3, real handwriting, averaged down to 4 x 4 pixels. Each pixel becomes an angle: four rotations on each of four wires.
-# Then come 18 trained angles, and class $k$ is read as $\langle Z \rangle$ of wire $k$. Beside it, the plainest classical model on the same 16 numbers: softmax regression, 68 weights.
+# Then come 18 trained angles, and class $k$ is read as $\langle Z \rangle$ of wire $k$.
+# Beside it, the plainest classical model on the same 16 numbers: softmax regression, 68 weights.
 
 # %%
 # NBVAL_CHECK_OUTPUT
@@ -488,7 +489,7 @@ answer("quantum_circuits.quiz.5", "c")  ### SOLUTION: None
 #
 # | | published | here | why they differ |
 # |---|---|---|---|
-# | 4 classes, 4 x 4 digits | above 85 % on real machines (QuantumNAS, HPCA 2022) | 74 % without noise; softmax regression 96 % | theirs was found by search (1) |
+# | 4 classes, 4 x 4 digits | above 85 % on real machines (QuantumNAS, HPCA 2022) | 74 % without noise; softmax regression 96 % | theirs was searched (1) |
 # | noise on four wires | large losses (QuantumNAT, DAC 2022) | outputs times 0.71 to 0.91; -1.6 points on yorktown | ours is shallow: 12 CNOTs (2) |
 # | H2 | lowest of the compared circuits (QuantumNAS) | exact without noise, 16 to 67 millihartree too high with it | one molecule, one angle |
 #
