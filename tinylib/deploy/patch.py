@@ -7,6 +7,7 @@ Lin et al., MCUNetV2, 2021.
 """
 
 from dataclasses import dataclass
+from functools import lru_cache
 
 from tinylib.core.errors import TinylibError
 from tinylib.quantize.graph import WINDOWED, QGraph, QOp
@@ -118,6 +119,7 @@ def window(op: QOp, tile: Region, out: Region) -> Window:
     return Window(tile.height, tile.width, out.height, out.width, pt, pl)
 
 
+@lru_cache(maxsize=64)
 def patches(graph: QGraph, patching: Patching) -> list[dict[str, Region]]:
     """The regions of every patch, row by row."""
     reason = patchable(graph, patching.split)
