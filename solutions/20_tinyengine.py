@@ -84,7 +84,8 @@ panel("tinyengine.map")
 #
 # $$y = \mathrm{clip}\left(z + \left\lfloor \frac{acc \cdot m + 2^{s-1}}{2^s} \right\rfloor,\ low,\ high\right)$$
 #
-# $2^{s-1}$ is half a step: it turns rounding down into rounding to the nearest, ties upwards. $z$ is the output's zero point; `low` and `high` also hold a ReLU.
+# $2^{s-1}$ is half a step: it turns rounding down into rounding to the nearest, ties upwards. $z$ is the output's zero point.
+# `low` and `high` also hold a ReLU.
 #
 # **By hand.** $m = 2^{30}$ and $s = 31$ mean "times one half". $acc = 3$: 1.5 is a tie and becomes 2. $acc = -3$: -1.5 becomes -1, upwards again.
 
@@ -153,9 +154,9 @@ def place(buffers: list[tuple[int, int, int]]) -> list[int]:
         size, first, last = buffers[i]
         in_the_way = [(offsets[j], offsets[j] + buffers[j][0]) for j in done if buffers[j][0] and buffers[j][1] <= last and first <= buffers[j][2]]
         at = 0
-        for start, end in sorted(in_the_way):
-            if size and at + size > start:
-                at = max(at, end)
+        for low, high in sorted(in_the_way):
+            if size and at + size > low:
+                at = max(at, high)
         offsets[i] = at
         done.append(i)
     return offsets
@@ -297,7 +298,8 @@ ax.bar_label(bars, fmt="%.2f", padding=3)
 ax.axvline(0.5, color="#D55E00", linestyle="--")
 ax.text(0.55, -0.55, "limit: two MACs in one instruction", color="#D55E00", va="center")
 ax.invert_yaxis()
-ax.set(ylim=(4.5, -0.8), xlabel="instructions per MAC (emulated Cortex-M4)", title=f"Five steps: {steps[0].instructions / steps[-1].instructions:.1f} times fewer instructions")
+ax.set(ylim=(4.5, -0.8), xlabel="instructions per MAC (emulated Cortex-M4)",
+       title=f"Five steps: {steps[0].instructions / steps[-1].instructions:.1f} times fewer instructions")
 plt.show()
 reveal("tinyengine.simd", round(steps[0].instructions / steps[-1].instructions, 2), "times")
 
@@ -489,7 +491,8 @@ answer("tinyengine.quiz.5", "b")  ### SOLUTION: None
 #
 # | effect | published | here | why they differ |
 # |---|---|---|---|
-# | generated code against an interpreter | 1.7 to 3.3 times faster than TFLM and CMSIS-NN (MCUNet, abstract) | 4.5 times fewer instructions, and 2.3 times more with SIMD | we count instructions, not time; our interpreter is plain C without SIMD |
+# | generated C, against others | 1.7 to 3.3 times faster (MCUNet) | 4.5 times fewer instructions | we count, not time; our interpreter is plain C |
+# | SIMD on top | part of the above | 2.3 times fewer | loads and widening remain |
 # | in-place depth-wise | about half of the block's peak | 29 % less peak | other buffers and scratch are alive as well |
 # | patches on MobileNetV2 | 8 times less peak (MCUNetV2) | 4.0 times less, 25 % more MACs | 64x64 pixels instead of 224x224: the halo is a larger share |
 # | patches that do harm | reported by users of the released engine | 1.5 times *more* peak | small pictures, wide kernels |

@@ -11,7 +11,15 @@ from tinylib.check.properties import agrees, at_most, no_mutation, shape_and_dty
 from tinylib.check.question import Question
 from tinylib.exercises.harness import tinyengine as harness
 from tinylib.exercises.questions.tinyengine import (
-    ask_budget, ask_codegen, ask_count, ask_halo, ask_inplace, ask_lifetimes, ask_patches, ask_rounding, ask_simd,
+    ask_budget,
+    ask_codegen,
+    ask_count,
+    ask_halo,
+    ask_inplace,
+    ask_lifetimes,
+    ask_patches,
+    ask_rounding,
+    ask_simd,
 )
 from tinylib.exercises.wrong import tinyengine as wrong
 
@@ -159,7 +167,7 @@ def depthwise_instances(rng: np.random.Generator) -> list[Args]:
 def depthwise_oracle(args: Args) -> Facts:
     """Tap by tap on a copy of the whole picture."""
     x, weight = args["memory"].astype(np.int64), args["weight"].astype(np.int64)
-    (h, w, c), r = x.shape, weight.shape[1] // 2
+    (h, w), r = x.shape[:2], weight.shape[1] // 2
     y = np.zeros_like(x)
     for i in range(-r, r + 1):
         for j in range(-r, r + 1):
@@ -243,7 +251,8 @@ PATCH = Exercise(
     (Misconception(wrong.without_halo, "Neighbouring outputs share inputs. A kernel of 3 needs one more row on each side."),
      Misconception(wrong.not_cut, "There are no rows below 0 or beyond `size`: cut the range at the true border."),
      Misconception(wrong.end_times_stride, "The last row needed is that of the last output: (end - 1) * stride, not end * stride.")),
-    ("Which input rows does a single output row need?", "Row y needs y * stride - pad up to y * stride - pad + kernel (not included). Take it for the first and the last row.",
+    ("Which input rows does a single output row need?",
+     "Row y needs y * stride - pad up to y * stride - pad + kernel (not included). Take it for the first and the last row.",
      "(max(0, first * stride - pad), min(size, (end - 1) * stride - pad + kernel)), from the last layer to the first"), patch_rows)
 
 EXERCISES = (REQUANTISE, CONFLICTS, PLACE, DEPTHWISE, PATCH)

@@ -57,7 +57,8 @@ def map_draw(figure: Figure, record: dict) -> None:
         broken = offset + size > BUDGET
         colour = COLOURS["failure"] if broken else COLOURS["second"] if "scratch" in name else COLOURS["memory"]
         hatch = "xx" if broken else "//" if "scratch" in name else "\\\\" if "+" in name else None
-        ax.add_patch(Rectangle((first, offset / KIB), last - first + 1, size / KIB, facecolor=colour, edgecolor="black", linewidth=0.6, hatch=hatch, alpha=0.85))
+        ax.add_patch(Rectangle((first, offset / KIB), last - first + 1, size / KIB, facecolor=colour, edgecolor="black", linewidth=0.6, hatch=hatch,
+                               alpha=0.85))
         if size > 0.08 * BUDGET and last > first:
             ax.text((first + min(last + 1, SHOWN)) / 2, (offset + size / 2) / KIB, name.replace("+", "\n"), ha="center", va="center", fontsize=7,
                     bbox={"facecolor": "white", "edgecolor": "none", "pad": 1.0, "alpha": 0.8})

@@ -86,7 +86,8 @@ def ask_inplace(rng: np.random.Generator) -> Item:
                              "b": "A larger kernel needs a larger copy of one channel, no more.",
                              "d": "Channels do not mix, however many there are."}),
                 "In place destroys the input. A residual sum that reads it later would read the output instead.",
-                (("a", "its stride is 2"), ("b", "its kernel is 7x7"), ("c", "a residual sum reads the input again later"), ("d", "it has an odd number of channels")))
+                (("a", "its stride is 2"), ("b", "its kernel is 7x7"), ("c", "a residual sum reads the input again later"),
+                 ("d", "it has an odd number of channels")))
 
 
 def ask_halo(rng: np.random.Generator) -> Item:
