@@ -7,7 +7,6 @@ export MKL_NUM_THREADS ?= 1
 export PYTHONDONTWRITEBYTECODE := 1
 export JUPYTER_PLATFORM_DIRS := 1
 PYTEST := $(VENV)/python -m pytest -q -p no:cacheprovider
-NOTEBOOKS := --nbval-lax --nbval-current-env --nbval-cell-timeout=120 -W ignore
 
 .PHONY: setup setup-test lab test check test-long bench notebooks
 
@@ -23,7 +22,7 @@ lab: setup
 check: setup-test
 	$(VENV)/ruff check .
 	$(VENV)/tinylib build --check
-	$(PYTEST) tests/test_architecture.py tests/core tests/check tests/course tests/measure
+	$(PYTEST) tests/test_architecture.py tests/core tests/check tests/measure tests/cli --ignore tests/check/test_gate.py
 
 test: setup-test
 	$(VENV)/ruff check .
@@ -32,7 +31,7 @@ test: setup-test
 	$(MAKE) notebooks
 
 notebooks: setup-test
-	$(PYTEST) -n 2 $(NOTEBOOKS) labs solutions
+	$(VENV)/python tests/run_notebooks.py
 
 test-long: setup-test
 	$(PYTEST) -n 2 -m "long or not long" tests

@@ -18,6 +18,7 @@ from tinylib.quantum.readout import (
     expect_z_of,
     expect_z_shots,
     misread,
+    parity,
     pauli_matrix,
     probabilities,
     sample_counts,
@@ -55,6 +56,12 @@ def test_measured_basis_turns_strings_into_signs():
     for p in ("XYZ", "YIX", "IYI"):
         turned = to_measured_basis(state, p)
         torch.testing.assert_close(expect_pauli(turned, "".join("I" if c == "I" else "Z" for c in p)), expect_pauli(state, p), atol=1e-12, rtol=0)
+
+
+def test_parity_of_measured_bits_is_the_string_of_z():
+    state = some_state(3, 1)
+    for p in ("XYZ", "YIX", "III", "ZZI"):
+        torch.testing.assert_close(parity(probabilities(to_measured_basis(state, p)), p), expect_pauli(state, p), atol=1e-12, rtol=0)
 
 
 def test_sum_and_z():

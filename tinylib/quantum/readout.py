@@ -70,6 +70,13 @@ def expect_sum_density(rho: Tensor, terms: Mapping[str, float]) -> Tensor:
     return sum(value * expect_pauli_density(rho, paulis) for paulis, value in terms.items())
 
 
+def parity(probs: Tensor, paulis: str) -> Tensor:
+    """Mean [b] of the product of signs (+1 for 0, -1 for 1) over the wires whose letter is not I, from probabilities or frequencies [b, 2^n]."""
+    n_wires = probs.shape[1].bit_length() - 1
+    wires = [w for w, _ in _factors(paulis, n_wires)]
+    return probs @ z_signs(n_wires, probs.dtype)[:, wires].prod(dim=1)
+
+
 def pauli_matrix(paulis: str, dtype: torch.dtype = torch.complex128) -> Tensor:
     """The whole matrix [2^n, 2^n] of a Pauli string; for exact diagonalisation of small systems."""
     result = torch.ones(1, 1, dtype=dtype)
