@@ -4,20 +4,25 @@ import time
 
 import numpy as np
 import torch
+from scipy.stats import t as t_distribution
 
-from tinylib.core.checkpoint import load_checkpoint, save_checkpoint, save_record
+from tinylib.core.checkpoint import load_checkpoint, load_record, save_checkpoint, save_record
 from tinylib.core.seed import generator, rng
 from tinylib.datasets import garments
-from tinylib.nas.once_for_all import Shape, SuperNet, narrowed, phases, resized, shrinking_loss
+from tinylib.measure.latency_table import LatencyTable, load_device, measured_table, modelled_table
+from tinylib.nas.once_for_all import Shape, SuperNet, narrowed, phases, resized, shrinking_loss, table_blocks, table_keys
 from tinylib.nn.fit import evaluate, fit, recalibrate_bn
 from tinylib.nn.layers import initialise
+from tinylib.search.evolution import evolve, random_search
+from tinylib.search.predictor import fit_predictor, rank_correlation
 from tinylib.search.space import Space
 
 SEED = 0
-TRAIN = 12_000          # images used for training here
-FULL_EPOCHS, SHRINK_EPOCHS = 8, (2, 1, 2, 1, 2)
-RECALIBRATION, VALIDATION = 1_000, 1_500
-FACTORY = "tinylib.nas.once_for_all:build"
+DEVICES = ("microcontroller", "mobile_gpu", "matrix_accelerator")
+PAIRS, PAIR_IMAGES, PAIR_RECALIBRATION = 160, 400, 128
+TRAIN = 9_000           # images used for training here
+FULL_EPOCHS, SHRINK_EPOCHS = 7, (0.1, 0.1, 0.1, 0.2, 0.4)
+RECALIBRATION, VALIDATION, TEST = 250, 500, 1_000
 
 
 def flip(x, generator):
@@ -45,17 +50,17 @@ def train_full(seed):
 
 
 def shrink(teacher, seed):
-    """Progressive shrinking from the full network, which stays as the frozen teacher."""
+    """Progressive shrinking from the full network, which stays as the frozen teacher; one network a step, to be done in half a minute."""
     images, labels, _ = training_images()
     net = SuperNet(Shape()).to(memory_format=torch.channels_last)
     net.load_state_dict(teacher.state_dict())
     teacher.eval()
-    for (name, allowed, count), epochs in zip(phases(net.shape), SHRINK_EPOCHS):
+    for (name, allowed, _), epochs in zip(phases(net.shape), SHRINK_EPOCHS):
         if name.startswith("width"):
             net.sort(kept=() if name == "width 1" else allowed["expand"][1:-1])
         space = narrowed(net.space, allowed)
-        fit(net, (images, labels), epochs=epochs, lr=0.03, weight_decay=3e-4, generator=generator(seed, name), augment=flip,
-            loss=shrinking_loss(net, space, rng(seed, name), count=count, teacher=teacher), on_step=progress(name))
+        fit(net, (images, labels), epochs=epochs, lr=0.02, batch=64, weight_decay=3e-4, generator=generator(seed, name), augment=flip,
+            loss=shrinking_loss(net, space, rng(seed, name), teacher=teacher), on_step=progress(name))
     return net
 
 
@@ -63,25 +68,23 @@ def progress(name):
     start = time.time()
 
     def on_step(step):
-        if step.index % 90 == 0:
+        if step.index % 20 == 0:
             print(f"{name}: step {step.index}/{step.total} loss {step.loss:.3f} {time.time() - start:.0f} s", flush=True)
 
     return on_step
 
 
-def accuracy(plain, data, resolution, images, *, part="val", count=VALIDATION):
-    """Accuracy of an extracted network after recalibration on training images, at its resolution."""
-    recalibrate_bn(plain, [resized(chunk, resolution) for chunk in images[:RECALIBRATION].split(250)])
-    chosen = getattr(data, part)
-    x, y = (chosen.take(count) if count else chosen).tensors()
-    return evaluate(plain, (resized(x, resolution), y))
+def accuracy(plain, examples, resolution, images):
+    """Accuracy on (images, labels) of an extracted network after recalibration on training images, at its resolution."""
+    recalibrate_bn(plain, [resized(chunk, resolution) for chunk in images[:RECALIBRATION].split(125)])
+    return evaluate(plain, (resized(examples[0], resolution), examples[1]))
 
 
 PROBES = {      # name -> (kernel, expand, depth, resolution), the same choice in every block
     "full": (7, 4, 3, 28), "kernel 3": (3, 4, 3, 28), "width 2": (7, 2, 3, 28), "depth 1": (7, 4, 1, 28), "kernel 3, width 2": (3, 2, 3, 28),
     "half": (3, 3, 2, 24), "smallest": (3, 2, 1, 20),
 }
-ALONE = ("kernel 3, width 2", "half", "smallest")
+ALONE = ("half", "smallest")
 
 
 def candidate(space: Space, kernel, expand, depth, resolution):
@@ -90,14 +93,14 @@ def candidate(space: Space, kernel, expand, depth, resolution):
 
 
 def probe(net, data, images):
-    """Test accuracy of every probe network: stale statistics, and recalibrated."""
+    """Accuracy of every probe network on the first 1,000 test images: stale statistics, and recalibrated."""
     found = {}
+    test = data.test.take(TEST).tensors()
     for name, sizes in PROBES.items():
         chosen = candidate(net.space, *sizes)
         plain = net.extract(chosen).eval()
-        x, y = data.test.tensors()
-        stale = evaluate(plain, (resized(x, sizes[3]), y))
-        found[name] = {"stale": stale, "recalibrated": accuracy(plain, data, sizes[3], images, part="test", count=None)}
+        stale = evaluate(plain, (resized(test[0], sizes[3]), test[1]))
+        found[name] = {"stale": stale, "recalibrated": accuracy(plain, test, sizes[3], images)}
     return found
 
 
@@ -107,30 +110,35 @@ def train_alone(sizes, seed):
     net = SuperNet(Shape())
     plain = initialise(net.extract(candidate(net.space, *sizes)), generator(seed, "alone")).to(memory_format=torch.channels_last)
     fit(plain, (resized(images, sizes[3]), labels), epochs=FULL_EPOCHS, lr=0.1, weight_decay=3e-4, generator=generator(seed, "order"), augment=flip)
-    x, y = data.test.tensors()
+    x, y = data.test.take(4_000).tensors()
     return evaluate(plain, (resized(x, sizes[3]), y))
 
 
-def run(seed):
-    """One seed of the whole story: full network, its slices, shrinking, the same networks trained alone."""
+def restored(name):
+    """The shipped super-network `name`, in eval mode."""
+    net = SuperNet(Shape())
+    net.load_state_dict(load_checkpoint(f"once_for_all-{name}")[0])
+    return net.eval()
+
+
+def effects():
+    """Remake the accuracies of seven networks cut from the full one, sorted, shrunk, and of two trained alone (about three minutes)."""
     torch.set_num_threads(1)
-    images, _, data = training_images()
     start = time.process_time()
-    full = train_full(seed)
-    if seed == SEED:
-        save("teacher", full, start)
-    result = {"seed": seed, "sliced": probe(full, data, images)}
-    ordered = SuperNet(Shape())
-    ordered.load_state_dict(full.state_dict())
+    save_effects(cut_effects(), {name: train_alone(PROBES[name], SEED) for name in ALONE}, time.process_time() - start)
+
+
+def cut_effects():
+    """The seven networks cut from the full network as it is, from its sorted copy, from the shrunk super-network."""
+    images, _, data = training_images()
+    full, ordered, shrunk = restored("teacher"), restored("teacher"), restored("supernet")
     ordered.sort()
-    result["sorted"] = probe(ordered, data, images)
-    net = shrink(full, seed)
-    if seed == SEED:
-        save("supernet", net, start)
-    result["shrunk"] = probe(net, data, images)
-    result["alone"] = {name: train_alone(PROBES[name], seed) for name in ALONE}
-    result["seconds"] = time.process_time() - start
-    return result
+    return {"sliced": probe(full, data, images), "sorted": probe(ordered, data, images), "shrunk": probe(shrunk, data, images)}
+
+
+def save_effects(cuts, alone, seconds):
+    save_record("once_for_all-effects", {**cuts, "alone": alone}, recipe="tinylib data make once_for_all-effects", seed=SEED, seconds=seconds,
+                note="test accuracy (first 1,000 images) of networks cut from the full one, sorted, shrunk, or trained alone; one seed")
 
 
 def save(name, net, start):
@@ -145,37 +153,155 @@ def teacher():
 
 
 def supernet():
-    """Remake the shrunk super-network from the shipped full one (about eight minutes)."""
-    start = time.process_time()
-    full = SuperNet(Shape())
-    full.load_state_dict(load_checkpoint("once_for_all-teacher")[0])
-    save("supernet", shrink(full, SEED), start)
-
-
-def effects(seeds=(0, 1, 2)):
-    """Remake the record of all seeds (about 45 minutes on one core)."""
-    save_effects([run(seed) for seed in seeds])
-
-
-def save_effects(runs):
-    save_record("once_for_all-effects", runs, recipe="tinylib data make once_for_all-effects", seed=SEED, seconds=sum(r["seconds"] for r in runs),
-                note="test accuracy (10,000 images) of seven networks cut from the full one, sorted, shrunk, or trained alone")
-
-
-def pairs(count=1000):
-    """Remake 1,000 (code, accuracy) pairs of the shrunk super-network on validation images (about ten minutes)."""
+    """Remake the shrunk super-network from the shipped full one (half a minute)."""
     torch.set_num_threads(1)
     start = time.process_time()
+    save("supernet", shrink(restored("teacher"), SEED), start)
+
+
+def pairs():
+    """Remake the (code, accuracy) pairs of the shrunk super-network on validation images (about a minute)."""
+    start = time.process_time()
+    save_pairs(measured_pairs(0, PAIRS), time.process_time() - start)
+
+
+def measured_pairs(first, last):
+    """Pairs first to last of the fixed draw: codes and accuracies."""
+    torch.set_num_threads(1)
     images, _, data = training_images()
-    net = SuperNet(Shape())
-    net.load_state_dict(load_checkpoint("once_for_all-supernet")[0])
-    draw, codes, found = rng(SEED, "pairs"), [], []
-    while len(codes) < count:
-        chosen = net.space.sample(draw)
+    x, y = data.val.take(PAIR_IMAGES).tensors()
+    net, draw, codes, found = restored("supernet"), rng(SEED, "pairs"), [], []
+    sized = {r: (resized(x, r), resized(images[:PAIR_RECALIBRATION], r)) for r in net.shape.resolutions}
+    for chosen in [net.space.sample(draw) for _ in range(last)][first:]:
+        own, few = sized[chosen["resolution"]]
+        plain = net.extract(chosen)
+        recalibrate_bn(plain, [few])
         codes.append(net.space.encode(chosen))
-        found.append(accuracy(net.extract(chosen).eval(), data, chosen["resolution"], images))
-        if len(codes) % 50 == 0:
-            print(len(codes), f"{time.process_time() - start:.0f} s", flush=True)
-    save_record("once_for_all-pairs", {"codes": np.array(codes, dtype=np.uint8), "accuracy": np.array(found)}, seed=SEED,
-                recipe="tinylib data make once_for_all-pairs", seconds=time.process_time() - start,
-                note=f"one-hot codes of the space and accuracy on {VALIDATION} validation images, recalibrated on {RECALIBRATION} training images")
+        found.append(evaluate(plain, (own, y)))
+    return np.array(codes, dtype=np.uint8), np.array(found)
+
+
+def save_pairs(measured, seconds):
+    save_record("once_for_all-pairs", {"codes": measured[0], "accuracy": measured[1]}, seed=SEED, seconds=seconds,
+                recipe="tinylib data make once_for_all-pairs", note=f"{len(measured[1])} one-hot codes and accuracies on {PAIR_IMAGES} "
+                f"validation images, recalibrated on {PAIR_RECALIBRATION} training images")
+
+
+def latency():
+    """Remake the latency tables: this CPU measured block by block, three devices modelled (seconds)."""
+    torch.set_num_threads(1)
+    start = time.process_time()
+    blocks = table_blocks(SuperNet(Shape()))
+    tables = [measured_table(blocks), *(modelled_table(blocks, load_device(name)) for name in DEVICES)]
+    save_record("once_for_all-latency", {t.device: {"kind": t.kind, "entries": dict(t.entries)} for t in tables}, seed=SEED,
+                recipe="tinylib data make once_for_all-latency", seconds=time.process_time() - start,
+                note="ms of every block, one image: fastest of 15 runs on the CPU that made this record; modelled devices from data/devices/*.toml")
+
+
+SEARCH = {"population": 32, "generations": 10}
+SHARE = 0.5             # budget as a share of the full network's latency
+SPLITS, HELD_OUT = 10, 60
+
+
+def known_tables():
+    return {name: LatencyTable(name, row["kind"], row["entries"]) for name, row in load_record("once_for_all-latency").items()}
+
+
+def price(table, shape):
+    """Candidate -> milliseconds."""
+    return lambda chosen: table(table_keys(shape, chosen))
+
+
+def guesser(space, steps=400):
+    """Candidate -> accuracy guessed by a predictor of all shipped pairs."""
+    shipped = load_record("once_for_all-pairs")
+    model = fit_predictor(shipped["codes"], shipped["accuracy"], generator=generator(SEED, "predictor"), steps=steps)
+    return lambda chosen: float(model(torch.from_numpy(space.encode(chosen))[None]).detach())
+
+
+def devices():
+    """Remake the search of four devices: ten seeds of evolution and random search, the winners' accuracies (a minute)."""
+    torch.set_num_threads(1)
+    start = time.process_time()
+    shape, tables, images, data = Shape(), known_tables(), *training_images()[::2]
+    space, net, test = shape.space(), restored("supernet"), data.test.take(TEST).tensors()
+    guess, rows, races = guesser(space), [], []
+    for name, table in tables.items():
+        cost = price(table, shape)
+        budget = SHARE * cost(shape.largest())
+        won = evolve(space, guess, cost, budget, rng=rng(SEED, name), **SEARCH)
+        rows.append({"home": name, "kind": table.kind, "budget": budget, "candidate": won.best, "guess": won.score,
+                     "accuracy": accuracy(net.extract(won.best).eval(), test, won.best["resolution"], images),
+                     "ms": {other: price(t, shape)(won.best) for other, t in tables.items()}})
+    cost = price(tables["microcontroller"], shape)
+    budget = SHARE * cost(shape.largest()) / 2
+    for seed in range(10):
+        ours = evolve(space, guess, cost, budget, rng=rng(seed, "evolve"), **SEARCH)
+        blind = random_search(space, guess, cost, budget, rng=rng(seed, "random"), evaluations=ours.evaluations)
+        true = [accuracy(net.extract(f.best).eval(), test, f.best["resolution"], images) for f in (ours, blind)] if seed < 5 else None
+        races.append({"evolution": ours.score, "random": blind.score, "evaluations": ours.evaluations, "true": true,
+                      "history": ours.history})
+    save_record("once_for_all-devices", {"rows": rows, "races": races, "budget": budget}, recipe="tinylib data make once_for_all-devices", seed=SEED,
+                seconds=time.process_time() - start, note="winners for half of the full network's latency, 1,000 test images; races on the predictor")
+
+
+def taus():
+    """Kendall's tau on held-out pairs for ten random splits."""
+    shipped = load_record("once_for_all-pairs")
+    codes, truth, found = shipped["codes"].astype(np.float32), shipped["accuracy"], []
+    for split in range(SPLITS):
+        order = rng(split, "split").permutation(len(truth))
+        held, used = order[:HELD_OUT], order[HELD_OUT:]
+        model = fit_predictor(codes[used], truth[used], generator=generator(split, "predictor"), steps=300)
+        found.append(rank_correlation(model(torch.from_numpy(codes[held])).detach().numpy(), truth[held]))
+    return found
+
+
+def interval(values):
+    """Mean with a 95 % t interval over the values."""
+    values = np.asarray(values, dtype=float)
+    half = float(t_distribution.ppf(0.975, len(values) - 1) * values.std(ddof=1) / len(values)**0.5)
+    mean = float(values.mean())
+    return {"value": mean, "low": mean - half, "high": mean + half}
+
+
+def exactly(value):
+    """One network, one number."""
+    return {"value": float(value), "low": float(value), "high": float(value)}
+
+
+def claim_recalibration():
+    row = load_record("once_for_all-effects")["sliced"]["width 2"]
+    return exactly(100 * (row["recalibrated"] - row["stale"]))
+
+
+def claim_sorting():
+    found = load_record("once_for_all-effects")
+    return exactly(100 * (found["sorted"]["width 2"]["recalibrated"] - found["sliced"]["width 2"]["recalibrated"]))
+
+
+def claim_shrinking():
+    found = load_record("once_for_all-effects")
+    return exactly(100 * np.mean([found["shrunk"][n]["recalibrated"] - found["sorted"][n]["recalibrated"] for n in PROBES if n != "full"]))
+
+
+def claim_alone():
+    found = load_record("once_for_all-effects")
+    return exactly(100 * np.mean([found["shrunk"][n]["recalibrated"] - a for n, a in found["alone"].items()]))
+
+
+def claim_predictor():
+    return interval(taus())
+
+
+def claim_evolution():
+    return interval([100 * (r["evolution"] - r["random"]) for r in load_record("once_for_all-devices")["races"]])
+
+
+def claim_true():
+    return interval([100 * (r["true"][0] - r["true"][1]) for r in load_record("once_for_all-devices")["races"] if r["true"]])
+
+
+def claim_home():
+    rows = load_record("once_for_all-devices")["rows"]
+    return exactly(sum(all(r["accuracy"] <= home["accuracy"] for r in rows if r["ms"][home["home"]] <= home["budget"]) for home in rows))

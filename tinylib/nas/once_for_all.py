@@ -187,6 +187,28 @@ def shrinking_loss(net: SuperNet, space: Space, rng: np.random.Generator, *, cou
     return loss
 
 
+def table_keys(shape: Shape, candidate: Candidate) -> list[str]:
+    """Names of the candidate's entries in a latency table: stem, every block with its kernel, width and resolution, head."""
+    r = candidate["resolution"]
+    return [f"stem@{r}", *(f"{s}.{j} k{k} e{e}@{r}" for s, j, k, e in shape.blocks(candidate)), f"head@{r}"]
+
+
+def table_blocks(net: SuperNet) -> dict[str, tuple[nn.Module, Tensor]]:
+    """Every block that any candidate can have, stand-alone in eval mode, with an example of its input (1, c, h, w), by its key."""
+    blocks, shape = {}, net.shape
+    for r in shape.resolutions:
+        x = torch.zeros(1, shape.c_in, r, r)
+        blocks[f"stem@{r}"] = deepcopy(net.stem).eval(), x
+        x = torch.zeros(1, shape.stem, -(-r // 2), -(-r // 2))
+        for name, block in net.blocks.items():
+            for k in shape.kernels:
+                for e in shape.expands:
+                    blocks[f"{name.replace('_', '.')} k{k} e{e}@{r}"] = block.extract(k, e).eval(), x
+            side = -(-x.shape[-1] // block.stride)
+            x = torch.zeros(1, block.project.out_channels, side, side)
+        blocks[f"head@{r}"] = nn.Sequential(deepcopy(net.head), Mean(), deepcopy(net.classifier)).eval(), x
+    return blocks
+
 
 def garments_supernet() -> SuperNet:
     """The super-network of the lab, with torch's own initial weights; the factory of its checkpoints."""
