@@ -491,8 +491,8 @@ answer("tinyengine.quiz.5", "b")  ### SOLUTION: None
 #
 # | effect | published | here | why they differ |
 # |---|---|---|---|
-# | generated C, against others | 1.7 to 3.3 times faster (MCUNet) | 4.5 times fewer instructions | we count, not time; our interpreter is plain C |
-# | SIMD on top | part of the above | 2.3 times fewer | loads and widening remain |
+# | generated C, against others | 1.7 to 3.3 times faster (MCUNet) | 5.0 times fewer instructions | we count, not time; our interpreter is plain C |
+# | SIMD on top | part of the above | 2.4 times fewer | loads and widening remain |
 # | in-place depth-wise | about half of the block's peak | 29 % less peak | other buffers and scratch are alive as well |
 # | patches on MobileNetV2 | 8 times less peak (MCUNetV2) | 4.0 times less, 25 % more MACs | 64x64 pixels instead of 224x224: the halo is a larger share |
 # | patches that do harm | reported by users of the released engine | 1.5 times *more* peak | small pictures, wide kernels |

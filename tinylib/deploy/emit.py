@@ -9,7 +9,7 @@ import numpy as np
 
 from tinylib.deploy.patch import Window
 from tinylib.deploy.planner import Plan, column_words, is_pointwise, plane, windows_of
-from tinylib.deploy.streams import channel_groups, dense_stream, depthwise_stream, is_fast, scaling, tap_words
+from tinylib.deploy.streams import channel_groups, dense_stream, depthwise_stream, is_fast, is_wide, scaling, tap_words
 from tinylib.deploy.tiles import finish, tile
 from tinylib.quantize.graph import QOp, QTensor
 
@@ -77,7 +77,7 @@ def _dense(plan: Plan, op: QOp, x: QTensor, y: QTensor, windows: list[Window], d
 
 def _group_name(op: QOp, y: QTensor, pixels: int, group: int) -> str:
     """Name of the function for `pixels` pixels: operators that agree in all that the code depends on share it."""
-    parts = [pixels, group, op.weight[0].size, len(op.weight), *op.clamp] + ([] if is_fast(op) else ["wide", y.zero_point])
+    parts = [pixels, group, op.weight[0].size, len(op.weight), *op.clamp] + ([] if is_fast(op) else ["slow", y.zero_point]) + (["int16"] if is_wide(op) else [])
     return "tiles_" + "_".join(str(p).replace("-", "m") for p in parts)
 
 
@@ -87,11 +87,12 @@ def _group_function(op: QOp, y: QTensor, pixels: int, group: int, blocks: int) -
     channels, k = channel_groups(len(op.weight), group), len(op.weight)
     wide = channels[0]
     turns = channels.count(wide)
-    body = tile(wide, pixels, blocks, k, ending)
+    words = blocks * (2 if is_wide(op) else 1)
+    body = tile(wide, pixels, blocks, k, ending, is_wide(op))
     lines = [f"static __attribute__((noinline)) void {_group_name(op, y, pixels, group)}(const u32 *w, const u32 *const buffer, i8 *o) {{"]
-    lines.append(f"const u32 *const end = w + {turns * wide * (blocks + 4)};\ndo {body[:-1]}o += {wide};\n}} while (w != end);" if turns > 1
+    lines.append(f"const u32 *const end = w + {turns * wide * (words + 4)};\ndo {body[:-1]}o += {wide};\n}} while (w != end);" if turns > 1
                  else f"{body}\no += {wide};")
-    lines += [tile(n, pixels, blocks, k, ending) for n in channels[turns:]]
+    lines += [tile(n, pixels, blocks, k, ending, is_wide(op)) for n in channels[turns:]]
     return "\n".join([*lines, "(void)o;", "}"])
 
 

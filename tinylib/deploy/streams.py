@@ -9,6 +9,7 @@ import numpy as np
 
 from tinylib.quantize.graph import QOp, QTensor
 
+WIDE_BYTES = 16_384      # linear layers up to this size take twice their bytes of flash and a third fewer instructions
 
 def is_fast(op: QOp) -> bool:
     """Whether every shift lets `high32` be used and keeps the rounding term within 31 bits."""
@@ -34,6 +35,11 @@ def channel_groups(channels: int, group: int) -> list[int]:
     return [wide] * (channels // wide) + ([channels % wide] if channels % wide else [])
 
 
+def is_wide(op: QOp) -> bool:
+    """Whether weights are stored as int16: small linear layers, where each weight is used once and extending it would cost as much as its MAC."""
+    return op.kind == "linear" and op.weight.size <= WIDE_BYTES
+
+
 def dense_stream(op: QOp, x: QTensor, y: QTensor, group: int) -> np.ndarray:
     """Words (uint32) of a convolution or linear layer: per tile its biases, its weights four by four, its scaling."""
     flat = op.weight.reshape(len(op.weight), -1)
@@ -41,10 +47,13 @@ def dense_stream(op: QOp, x: QTensor, y: QTensor, group: int) -> np.ndarray:
     packed = np.zeros((len(flat), 4 * blocks), np.int8)
     packed[:, :flat.shape[1]] = flat
     words = packed.view("<u4")
+    if is_wide(op):
+        words = packed.reshape(len(flat), -1, 4)[:, :, [0, 2, 1, 3]].astype("<i2").reshape(len(flat), -1).view("<u4")
     bias, out, first = folded_bias(op, x.zero_point), [], 0
     for n in channel_groups(len(flat), group):
         here = range(first, first + n)
-        out += [bias[first:first + n].astype(np.int32).view(np.uint32), words[first:first + n].T.reshape(-1)]
+        blockwise = words[first:first + n].reshape(n, blocks, -1).transpose(1, 0, 2)
+        out += [bias[first:first + n].astype(np.int32).view(np.uint32), blockwise.reshape(-1)]
         out.append(np.array([scaling(op, i, y.zero_point) for i in here], np.int64).astype(np.int32).view(np.uint32).reshape(-1))
         first += n
     return np.concatenate(out)

@@ -9,20 +9,36 @@ REGISTERS = ("r0", "r1", "r2", "r3", "r4", "r5", "r6", "r8", "r9", "r10", "r11",
 UNROLL = 16      # blocks of four inputs that are written out before a loop is made
 
 
-def block(channels: int, pixels: int) -> list[str]:
-    """Assembly of one block: four inputs of every pixel against four weights of every channel."""
+def block(channels: int, pixels: int, *, wide: bool = False, first: bool = False) -> list[str]:
+    """Assembly of one block: four inputs of every pixel against four weights of every channel.
+
+    `wide`: weights are stored as int16, so that nothing is extended (twice the flash). `first`: only the sum of pixel 0 holds the bias yet;
+    the other pixels start from it and pixel 0 comes last.
+    """
+    if wide:
+        return _one_pixel_wide(channels)
     if pixels == 1:
         return _one_pixel(channels)
     assert channels in (1, 2)
     lines = ["ldrd %[w0],%[w1],[%[w]],#8"] if channels == 2 else ["ldr %[w0],[%[w]],#4"]
     for channel in range(channels):
         lines += [f"sxtb16 %[t{channel}],%[w{channel}]", f"sxtb16 %[w{channel}],%[w{channel}],ror #8"]
-    for pixel in range(pixels):
-        lines.append("ldrd %[a0],%[a1],[%[a]],#8")
+    for pixel in [*range(1, pixels), 0] if first else range(pixels):
+        load = f"[%[a],#{8 * pixel}]" if first and pixel else f"[%[a]],#{8 * pixels}" if first else "[%[a]],#8"
+        lines.append(f"ldrd %[a0],%[a1],{load}")
         for weight, half in (("t", "a0"), ("w", "a1")):
             for channel in range(channels):
-                c = f"%[c{channel * pixels + pixel}]"
-                lines.append(f"smlad {c},%[{weight}{channel}],%[{half}],{c}")
+                c, bias = f"%[c{channel * pixels + pixel}]", f"%[c{channel * pixels}]"
+                lines.append(f"smlad {c},%[{weight}{channel}],%[{half}],{bias if first and weight == 't' else c}")
+    return lines
+
+
+def _one_pixel_wide(channels: int) -> list[str]:
+    """One pixel, weights already in 16 bits: two loads of words and two dual MACs for four products."""
+    lines = ["ldrd %[a0],%[a1],[%[a]],#8"]
+    for channel in range(channels):
+        c = f"%[c{channel}]"
+        lines += ["ldrd %[w0],%[w1],[%[w]],#8", f"smlad {c},%[w0],%[a0],{c}", f"smlad {c},%[w1],%[a1],{c}"]
     return lines
 
 
@@ -47,18 +63,21 @@ def split(blocks: int) -> tuple[int, int, int]:
     return blocks // turn, turn, blocks % turn
 
 
-def assembly(channels: int, pixels: int, blocks: int) -> str:
-    """One asm statement over C variables w, a and c0, c1, ... (channel-major)."""
+def assembly(channels: int, pixels: int, blocks: int, wide: bool = False) -> str:
+    """One asm statement over C variables w, a and c0, c1, ... (channel-major). Written out, its first block spreads the bias to all pixels."""
     turns, per_turn, rest = split(blocks)
-    lines = []
+    lines, one = [], block(channels, pixels, wide=wide)
     if turns:
-        lines += ["push {%[t0]}", "1:", *(block(channels, pixels) * per_turn), "ldr %[a0],[sp]", "cmp %[w],%[a0]", "bne 1b", "add sp,#4"]
-    lines += block(channels, pixels) * rest
-    pairs = min(channels, 2)
+        lines += ["push {%[t0]}", "1:", *(one * per_turn), "ldr %[a0],[sp]", "cmp %[w],%[a0]", "bne 1b", "add sp,#4", *(one * rest)]
+    else:
+        lines += block(channels, pixels, wide=wide, first=True) + one * (rest - 1)
+    pairs = min(channels, 2) if not wide else 2
     temps = [f"t{i}" for i in range(1 if pixels == 1 else pairs)] + [f"w{i}" for i in range(pairs)] + ["a0", "a1"]
     sums = [f"c{i}" for i in range(channels * pixels)]
     held = ["w", "a", *sums] + (["t0"] if turns else [])
-    value = {"t0": f"w + {turns * per_turn * channels}"}
+    if not turns:
+        held = [n for n in held if n not in sums or int(n[1:]) % pixels == 0]
+    value = {"t0": f"w + {turns * per_turn * channels * (2 if wide else 1)}"}
     register = dict(zip(["w", "a", *sums, *temps], REGISTERS))
     declare = [f'register u32 r_{n} __asm__("{r}"){f" = (u32)({value.get(n, n)})" if n in held else ""};' for n, r in register.items()]
     outs = [f'[{n}]"{"+" if n in held else "="}r"(r_{n})' for n in register]
@@ -67,13 +86,14 @@ def assembly(channels: int, pixels: int, blocks: int) -> str:
     return " ".join(declare) + f'\n__asm__ volatile(\n{text}\n    : {", ".join(outs)} : : "cc", "memory");\nw = (const u32 *)r_w;{back}'
 
 
-def portable(channels: int, pixels: int, blocks: int) -> str:
+def portable(channels: int, pixels: int, blocks: int, wide: bool = False) -> str:
     """The same walk in C, one multiplication at a time."""
-    lines = [f"for (int k = 0; k < {blocks}; ++k, w += {channels}, a += {2 * pixels}) {{",
-             "    const i8 *v = (const i8 *)w; const half *h = (const half *)a;"]
+    step, kind, order = (2 * channels, "half", (0, 1, 2, 3)) if wide else (channels, "i8", (0, 2, 1, 3))
+    lines = [f"for (int k = 0; k < {blocks}; ++k, w += {step}, a += {2 * pixels}) {{",
+             f"    const {kind} *v = (const {kind} *)w; const half *h = (const half *)a;"]
     for channel in range(channels):
         for pixel in range(pixels):
-            products = [f"v[{4 * channel + byte}] * h[{4 * pixel + place}]" for place, byte in enumerate((0, 2, 1, 3))]
+            products = [f"v[{4 * channel + byte}] * h[{4 * pixel + place}]" for place, byte in enumerate(order)]
             lines.append(f"    c{channel * pixels + pixel} += {' + '.join(products)};")
     return "\n".join([*lines, "}"])
 
@@ -90,7 +110,7 @@ def finish(clamp: tuple[int, int], fast: bool, zero_point: int, value: str, targ
     return f"{{ i32 v = {text};{limits} {target} = (i8)v; }}"
 
 
-def tile(channels: int, pixels: int, blocks: int, stride: int, ending) -> str:
+def tile(channels: int, pixels: int, blocks: int, stride: int, ending, wide: bool = False) -> str:
     """A braced block of C that computes `channels` x `pixels` outputs.
 
     Reads its bias, weights and scaling from the stream `w` and leaves `w` behind them; reads pixels from `buffer`; writes to
@@ -98,7 +118,7 @@ def tile(channels: int, pixels: int, blocks: int, stride: int, ending) -> str:
     """
     sums = [(f"c{ch * pixels + px}", ch, px) for ch in range(channels) for px in range(pixels)]
     lines = ["{", f"const u32 *a = buffer; i32 {', '.join(f'{n} = (i32)w[{ch}]' for n, ch, _ in sums)};", f"w += {channels};",
-             "#if TINY_DSP", assembly(channels, pixels, blocks), "#else", portable(channels, pixels, blocks), "#endif"]
+             "#if TINY_DSP", assembly(channels, pixels, blocks, wide), "#else", portable(channels, pixels, blocks, wide), "#endif"]
     for channel in range(channels):
         lines.append(f"{{ const i32 m = (i32)w[{3 * channel}], r = (i32)w[{3 * channel + 1}], s = (i32)w[{3 * channel + 2}]; (void)r;")
         lines += [ending(n, f"o[{ch + px * stride}]") for n, ch, px in sums if ch == channel]

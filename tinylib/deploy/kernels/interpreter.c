@@ -79,6 +79,7 @@ static void argmax(const Operator *o) {
 void network_run(void) {
     for (int i = 0; i < operator_count; ++i) {
         const Operator *o = &operators[i];
+        __asm__ volatile("" : "+r"(o));   /* hides the table from the compiler: an interpreter does not know its network */
         switch (o->kind) {
             case CONV: conv(o); break;
             case DEPTHWISE: depthwise(o); break;

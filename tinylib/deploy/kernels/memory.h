@@ -8,6 +8,9 @@
 #define MIN(a, b) ((a) < (b) ? (a) : (b))
 #define CLIP(v, lo, hi) ((v) < (lo) ? (lo) : (v) > (hi) ? (hi) : (v))
 
+/* Hides where a pointer comes from: the compiler then adds small offsets to it instead of building every address anew. */
+#define OPAQUE(p) __asm__ volatile("" : "+r"(p))
+
 /* Where a tensor lies when only a window of the picture is computed. */
 typedef struct { i16 ih, iw, oh, ow, pt, pl; } Geometry;
 
