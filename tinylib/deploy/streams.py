@@ -48,7 +48,7 @@ def dense_stream(op: QOp, x: QTensor, y: QTensor, group: int) -> np.ndarray:
     packed[:, :flat.shape[1]] = flat
     words = packed.view("<u4")
     if is_wide(op):
-        words = packed.reshape(len(flat), -1, 4)[:, :, [0, 2, 1, 3]].astype("<i2").reshape(len(flat), -1).view("<u4")
+        words = packed.reshape(len(flat), -1, 4)[:, :, [0, 2, 1, 3]].astype("<i2", order="C").reshape(len(flat), -1).view("<u4")
     bias, out, first = folded_bias(op, x.zero_point), [], 0
     for n in channel_groups(len(flat), group):
         here = range(first, first + n)
