@@ -1,4 +1,4 @@
-"""Temporal shift on clips: no shift, both ways, one way, at equal MACs and parameters; several fractions; early decisions."""
+"""Temporal shift on clips: no shift, both ways, one way, at equal MACs and parameters; several fractions."""
 
 import time
 
@@ -10,7 +10,7 @@ from tinylib.core.seed import generator
 from tinylib.datasets import clips
 from tinylib.nn.fit import fit
 from tinylib.video.models import clip_net
-from tinylib.video.tsm import MODES, to_streaming
+from tinylib.video.tsm import MODES
 
 SEEDS = (0, 1, 2, 3, 4)
 TRAIN, VAL, TEST = 1_600, 400, 1_600
@@ -39,14 +39,6 @@ def scores(net, split):
             "direction": (guess == y)[pair].float().mean().item()}
 
 
-@torch.no_grad()
-def early(net, split):
-    """Accuracy of the stream's running mean after each frame."""
-    x, y = tensors(split)
-    stream = to_streaming(net)
-    return [(stream(x[:, t]).argmax(1) == y).float().mean().item() for t in range(x.shape[1])]
-
-
 def run(seed, data):
     """All modes at fraction 1/8 with the same initial weights and order of clips."""
     result = {"seed": seed}
@@ -55,8 +47,6 @@ def run(seed, data):
         net = train(seed, mode, 1 / 8, data)
         seconds = time.process_time() - start
         result[mode] = scores(net, data.test)
-        if mode == "past":
-            result["early"] = early(net, data.test)
         if seed == SEEDS[0]:
             save_checkpoint(f"tsm-{mode}", net.state_dict(), factory="tinylib.video.models:clip_net", arguments={"mode": mode},
                             recipe=f"tinylib data make tsm-{mode}", seed=seed, seconds=seconds, metrics=scores(net, data.val))
@@ -92,10 +82,10 @@ def effects():
     start = time.process_time()
     data = clips.load(train=TRAIN, val=VAL, test=TEST)
     runs = [run(seed, data) for seed in SEEDS]
-    sweep = {str(f): {mode: scores(train(SEEDS[0], mode, f, data), data.val) for mode in ("both", "past")} for f in FRACTIONS}
+    sweep = {str(f): scores(train(SEEDS[0], "past", f, data), data.val) for f in FRACTIONS}
     save_record("tsm-effects", {"runs": runs, "fractions": sweep}, recipe="tinylib data make tsm-effects", seed=SEEDS[0],
                 seconds=time.process_time() - start,
-                note=f"runs: {TEST} test clips, five seeds, equal weights at the start; fractions: validation clips, one seed")
+                note=f"runs: {TEST} test clips, five seeds, equal weights at the start; fractions: one-way shift, validation clips, one seed")
 
 
 def interval(values):
