@@ -75,8 +75,8 @@ plt.show()
 # %% [markdown]
 # ## Play first
 #
-# A clip inside the network is a tensor $(b, t, c, h, w)$: batch, time, channels, height, width. The panel shows 16 channels over 8 frames. Each number says which
-# frame a value comes from.
+# A clip inside the network is a tensor $(b, t, c, h, w)$: batch, time, channels, height, width. The panel shows 16 channels over 8 frames. Each number
+# says which frame a value comes from.
 
 # %%
 panel("tsm.shift")
@@ -286,7 +286,8 @@ for mode in ("none", "past", "both"):
 # %%
 for fraction, scores in record["fractions"].items():
     m = int(16 * float(fraction))
-    print(f"{m:2d} of 16 channels: accuracy {100 * scores['accuracy']:5.1f} %, {count(16, 8, 12, 12, float(fraction), 'past', 4) / 1024:5.1f} KiB moved by the first layer")
+    moved = count(16, 8, 12, 12, float(fraction), "past", 4)
+    print(f"{m:2d} of 16 channels: accuracy {100 * scores['accuracy']:5.1f} %, {moved / 1024:5.1f} KiB moved by the first layer")
 
 # %% [markdown]
 # **How early?** The stream answers after each frame. 400 fresh clips, computed now:

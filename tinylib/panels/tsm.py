@@ -38,7 +38,8 @@ def shift_draw(figure: Figure, record: dict) -> None:
             ax.add_patch(_cell(t, c, palette[value], hatch))
         ax.scatter([], [], marker="s", s=60, color=palette[value], edgecolor="#666666", label=name)
     for c, t in np.argwhere(kind != 3):
-        ax.text(t + 1, c + 1, f"{record['source'][t, c]:.0f}", ha="center", va="center", fontsize=7, color="white" if kind[c, t] == 1 else "black")
+        ax.text(t + 1, c + 1, f"{record['source'][t, c]:.0f}", ha="center", va="center", fontsize=7, color="white" if kind[c, t] == 1 else "black",
+                bbox={"facecolor": palette[kind[c, t]], "edgecolor": "none", "pad": 1})
     ax.set(xlim=(0.5, FRAMES + 0.5), ylim=(CHANNELS + 0.5, 0.5), xlabel="frame (time)", ylabel="channel", title=shift_finding(record))
     ax.legend(loc="center left", bbox_to_anchor=(1.01, 0.5), frameon=False, fontsize=9, title="value comes from")
     ax.grid(False)
@@ -114,7 +115,7 @@ def stream_compute(params: dict, functions: dict) -> dict:
 
 
 def stream_draw(figure: Figure, record: dict) -> None:
-    grid = figure.add_gridspec(2, 8, height_ratios=(1, 2.3), hspace=0.5)
+    grid = figure.add_gridspec(2, 8, height_ratios=(1, 2.3), hspace=0.12)
     for t, image in enumerate(record["clip"]):
         ax = figure.add_subplot(grid[0, t])
         ax.imshow(image, cmap="gray", vmin=0, vmax=255, alpha=1.0 if t < record["frame"] else 0.15)
@@ -132,7 +133,7 @@ def stream_draw(figure: Figure, record: dict) -> None:
 def stream_finding(record: dict) -> str:
     """Title: what the stream believes now."""
     best = int(record["online"].argmax())
-    verdict = "right" if best == record["label"] else "wrong so far"
+    verdict = "which is correct" if best == record["label"] else "not correct yet"
     return f"After {record['frame']} of 8 frames: '{clips.CLASSES[best]}' with {100 * record['online'][best]:.0f} %, {verdict}"
 
 
