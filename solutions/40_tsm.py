@@ -201,7 +201,7 @@ panel("tsm.shift", {"tsm.temporal_shift": temporal_shift, "tsm.bytes_moved": byt
 #
 # `frame` is $(b, c, h, w)$. The first frame, and the first after `reset()`, finds zeros. Two objects are two cameras: they must not mix.
 
-# %% exercise="tsm.StreamingShift"
+# %% exercise="tsm.streaming_shift"
 import torch
 
 
@@ -227,8 +227,8 @@ class StreamingShift:
         self.waiting = None
         ### END SOLUTION
 
-# %% check="tsm.StreamingShift" points=5
-check("tsm.StreamingShift", StreamingShift)
+# %% check="tsm.streaming_shift" points=5
+check("tsm.streaming_shift", StreamingShift)
 
 # %% [markdown]
 # Now the whole network as a stream. `to_streaming` puts such an object in place of every shift. Frame by frame, the running mean must be what the clip network
@@ -245,7 +245,7 @@ with torch.no_grad():
 print("stream and clip network agree within 1e-5:", torch.allclose(online, offline, atol=1e-5))
 
 # %%
-panel("tsm.stream", {"tsm.StreamingShift": StreamingShift})
+panel("tsm.stream", {"tsm.streaming_shift": StreamingShift})
 
 # %% [markdown]
 # - Move "frames seen" from 1 to 8. When does the stream make up its mind?

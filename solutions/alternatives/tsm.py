@@ -40,4 +40,4 @@ def bytes_moved(c, t, h, w, fraction, mode, bytes_each):
     return sum(int(c * fraction) * max(t - 1, 0) * h * w * bytes_each for _ in directions)
 
 
-ALTERNATIVES = {"tsm.temporal_shift": temporal_shift, "tsm.StreamingShift": StreamingShift, "tsm.order_gap": order_gap, "tsm.bytes_moved": bytes_moved}
+ALTERNATIVES = {"tsm.temporal_shift": temporal_shift, "tsm.streaming_shift": StreamingShift, "tsm.order_gap": order_gap, "tsm.bytes_moved": bytes_moved}

@@ -25,4 +25,4 @@ def moved(rng):
     return [random_bytes(rng) for _ in range(20)]
 
 
-INSTANCES = {"tsm.temporal_shift": shifts, "tsm.StreamingShift": streams, "tsm.order_gap": gaps, "tsm.bytes_moved": moved}
+INSTANCES = {"tsm.temporal_shift": shifts, "tsm.streaming_shift": streams, "tsm.order_gap": gaps, "tsm.bytes_moved": moved}

@@ -163,7 +163,7 @@ class Reference(tsm.StreamingShift):
 
 
 STREAM = Exercise(
-    "tsm.StreamingShift", 5, 15, harness.StreamingShift, stream_instances, stream_oracle,
+    "tsm.streaming_shift", 5, 15, harness.streaming_shift, stream_instances, stream_oracle,
     (agrees("one"), agrees("other", name="two streams do not mix"), agrees("after_reset", name="`reset` starts a new video"), no_mutation(group="manners")),
     (Misconception(SharedMemory, "Two streams mix: the waiting channels must belong to the object (`self`), not to the class."),
      Misconception(KeepsShifted, "Keep the channels of the frame as it came, before the shift: the next frame needs what this frame held."),

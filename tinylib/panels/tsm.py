@@ -108,7 +108,7 @@ def stream_compute(params: dict, functions: dict) -> dict:
     """Class probabilities after `frame` frames of the chosen clip: the stream, and the whole clip offline by the same network."""
     images, labels = examples()
     clip = torch.from_numpy(images[params["clip"] - 1]).float()[:, None] / 127.5 - 1
-    running = streamed(functions["tsm.StreamingShift"], clip).softmax(1)
+    running = streamed(functions["tsm.streaming_shift"], clip).softmax(1)
     other = network(MODES[params["beside"]])(clip[None])[0].softmax(0)
     return {"clip": images[params["clip"] - 1], "label": int(labels[params["clip"] - 1]), "frame": params["frame"], "beside": params["beside"],
             "online": running[params["frame"] - 1].numpy(), "offline": other.numpy()}
@@ -147,5 +147,5 @@ PANELS = (
           shift_compute, shift_draw, shift_describe, uses=("tsm.temporal_shift", "tsm.bytes_moved"), figsize=(7.4, 4.2)),
     Panel("tsm.stream", (Slider("clip", "clip (number)", tuple(range(1, 17)), 3), Slider("frame", "frames seen", tuple(range(1, 9)), 3),
                          Choice("beside", "beside it, offline", tuple(MODES), "no shift")),
-          stream_compute, stream_draw, stream_describe, uses=("tsm.StreamingShift",), figsize=(7.4, 4.6)),
+          stream_compute, stream_draw, stream_describe, uses=("tsm.streaming_shift",), figsize=(7.4, 4.6)),
 )

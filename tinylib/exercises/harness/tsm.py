@@ -13,7 +13,7 @@ def temporal_shift(fn, args):
     return {"out": out.detach().numpy().copy(), "gradient": grad.numpy(), "mutated": not torch.equal(x, before)}
 
 
-def StreamingShift(fn, args):
+def streaming_shift(fn, args):
     """Two streams, frame by frame in turn; then the first one again from its start, after reset()."""
     one, other = (torch.tensor(args[name], dtype=torch.float64) for name in ("one", "other"))
     streams = fn(args["fraction"]), fn(args["fraction"])
