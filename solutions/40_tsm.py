@@ -249,7 +249,7 @@ panel("tsm.stream", {"tsm.streaming_shift": StreamingShift})
 
 # %% [markdown]
 # - Move "frames seen" from 1 to 8. When does the stream make up its mind?
-# - Which two classes does "no shift" always find equally likely?
+# - Between which two classes does "no shift" waver, clip after clip?
 #
 # ## Experiment: five seeds
 #
@@ -311,13 +311,17 @@ reveal("tsm.early", enough, "frames")
 # %% [markdown]
 # ## Break it
 #
-# The camera runs on. A second video starts, and somebody forgot a line. Find it, put it in, and run the cell again: the two numbers should agree.
+# The camera runs on. A second video starts, and the first one is still there. What must happen between two videos? Change the first line, and run the cell
+# again: the two numbers should agree.
 
 # %%
+between_videos = lambda stream: stream.reset()  ### SOLUTION: lambda stream: None
+
 def watch(stream, videos):
     """Answers (n,) for videos (n, t, c, h, w) that come one after the other."""
     answers = []
     for video in videos:
+        between_videos(stream)
         for frame in video:
             logits = stream(frame[None])
         answers.append(logits.argmax(1).item())
@@ -329,7 +333,7 @@ with torch.no_grad():
 print(f"one after the other {100 * right:.0f} %, each by itself {100 * alone:.0f} %")
 
 # %% [markdown]
-# The old video's channels wait in every layer, and its logits stay in the running mean. One `stream.reset()` before each video repairs both.
+# The old video's channels wait in every layer, and its logits stay in the running mean. The object has a method that forgets both.
 #
 # ## Decide
 #
