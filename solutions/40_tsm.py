@@ -311,17 +311,18 @@ reveal("tsm.early", enough, "frames")
 # %% [markdown]
 # ## Break it
 #
-# The camera runs on. A second video starts, and the first one is still there. What must happen between two videos? Change the first line, and run the cell
-# again: the two numbers should agree.
+# The camera runs on. A second video starts, and the first one is still there. Which method of the stream must be called between two videos? Put its
+# name into the first line as text, and run the cell again: the two numbers should agree.
 
 # %%
-between_videos = lambda stream: stream.reset()  ### SOLUTION: lambda stream: None
+between_videos = "reset"  ### SOLUTION: None
 
 def watch(stream, videos):
     """Answers (n,) for videos (n, t, c, h, w) that come one after the other."""
     answers = []
     for video in videos:
-        between_videos(stream)
+        if between_videos:
+            getattr(stream, between_videos)()
         for frame in video:
             logits = stream(frame[None])
         answers.append(logits.argmax(1).item())
