@@ -33,7 +33,7 @@ def ask_four(rng):
 
 
 def ask_trained(rng):
-    return Item("The 4-bit network is trained for one more epoch, rounding included. What accuracy in per cent comes back?",
+    return Item("The 4-bit network is trained for half an epoch, rounding included. What accuracy in per cent comes back?",
                 number(0.0, "", 100.0), "Training moves the weights to where the coarse grid can hold the function.")
 
 
