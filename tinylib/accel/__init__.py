@@ -1,0 +1,1 @@
+"""Accelerators: machines as data, event logs, and simulators whose every byte and cycle can be counted again."""

@@ -1,0 +1,1 @@
+"""Attention and language: what is done to sentences."""
