@@ -1,7 +1,7 @@
 """Records and claims of the lab `qoc`: training on a noisy device model with gradients from circuits only.
 
 Chosen on the validation split with seeds 100 to 103: batch 8, learning rate 0.1, 256 shots, 24,000 circuits, yorktown. Measured once on the test
-split with seeds 0 to 7.
+split with seeds 0 to 4.
 """
 
 import time
@@ -17,7 +17,7 @@ from tinylib.quantum.noise import load_device
 from tinylib.quantum.qoc import DeviceMachine, GradientPruner, ShotMachine, gradient, jacobian, train
 
 DEVICE, SHOTS, BATCH, LR, BUDGET = "yorktown", 256, 8, 0.1, 24_000
-SEEDS, RATIOS = tuple(range(8)), (0.0, 0.5, 0.9)
+SEEDS, RATIOS = tuple(range(5)), (0.0, 0.5, 0.9)
 MARKS = (3_000, 6_000, 12_000, 18_000, 24_000)
 COMMAND = "tinylib data make qoc-effects"
 
@@ -41,8 +41,7 @@ def training(seed: int, ratio: float, split: str = "test", budget: int = BUDGET)
     for mark in (m for m in MARKS if m <= budget):
         at = [step for step in history if step.circuits <= mark][-1].weights
         curve.append(accuracy(exact(circuit, circuit.angles(at, x)), y))
-    return {"seed": seed, "ratio": ratio, "steps": len(history), "circuits": history[-1].circuits, "accuracy": curve,
-            "loss": [round(step.loss, 4) for step in history]}
+    return {"seed": seed, "ratio": ratio, "steps": len(history), "circuits": history[-1].circuits, "accuracy": curve}
 
 
 def gradient_errors(seed: int, points: int = 6) -> dict:
