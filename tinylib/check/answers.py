@@ -1,14 +1,18 @@
 """Verifiers of literal answers: what `Item.verify` is made of. Each gives None for a right answer, else one helpful sentence."""
 
+import math
 from collections.abc import Callable, Mapping
 
-from tinylib.check.facts import is_number
+
+def as_number(value: object) -> float | None:
+    """The answer when it is a plain finite number, else None."""
+    return value if type(value) in (int, float) and math.isfinite(value) else None
 
 
 def number(truth: float, sentence: str, tolerance: float = 0.0) -> Callable[[object], str | None]:
     """One number within `tolerance` of `truth`, else `sentence`."""
     def verify(value: object) -> str | None:
-        if not is_number(value) or isinstance(value, bool | complex):
+        if as_number(value) is None:
             return "Answer with one number."
         return None if abs(value - truth) <= tolerance else sentence
 
@@ -27,4 +31,4 @@ def letter(right: str, sentences: Mapping[str, str]) -> Callable[[object], str |
 
 def guess(value: object) -> str | None:
     """A prediction: any number counts as made."""
-    return None if is_number(value) and not isinstance(value, bool | complex) else "Give one number."
+    return "Give one number." if as_number(value) is None else None

@@ -4,22 +4,8 @@ import math
 
 import numpy as np
 
+from tinylib.check.answers import as_number, letter, number
 from tinylib.check.question import Item, Question
-
-
-def number(value: object) -> float | None:
-    """A plain finite number, or None for anything else."""
-    return value if type(value) in (int, float) and math.isfinite(value) else None
-
-
-def exactly(right: float, hint: str):
-    """A verifier for one number."""
-    return lambda value: None if number(value) == right else hint
-
-
-def letter(right: str, hints: dict[str, str]):
-    """A verifier for a choice; each wrong letter has its own sentence."""
-    return lambda value: None if type(value) is str and value == right else hints.get(value if type(value) is str else "", "Answer with one of the letters.")
 
 
 def ask_network(rng: np.random.Generator) -> Item:
@@ -32,7 +18,7 @@ def ask_network(rng: np.random.Generator) -> Item:
 def ask_energy(rng: np.random.Generator) -> Item:
     return Item("One angle and one CNOT give the energy of hydrogen exactly, without noise. Chemists want it within 1.6 millihartree. "
                 "How large is the error on a simulated five-wire machine of 2021, in millihartree? (One number.)",
-                lambda value: None if number(value) is not None else "Give one number, for example 10.",
+                lambda value: None if as_number(value) is not None else "Give one number, for example 10.",
                 "Every CNOT fails about once in a hundred, and every hundredth or so bit is misread; the energy scale is about a thousand millihartree.")
 
 
@@ -90,21 +76,21 @@ def ask_decide(rng: np.random.Generator) -> Item:
 
 def ask_amplitudes(rng: np.random.Generator) -> Item:
     n = int(rng.integers(5, 12))
-    return Item(f"How many complex amplitudes describe {n} wires?", exactly(2**n, "Every wire doubles the number of basis states."), f"2^{n} = {2**n}.")
+    return Item(f"How many complex amplitudes describe {n} wires?", number(2**n, "Every wire doubles the number of basis states."), f"2^{n} = {2**n}.")
 
 
 def ask_index(rng: np.random.Generator) -> Item:
     bits = "".join(str(b) for b in rng.permutation([1, 0, 0, 1]))
     bits = bits if bits != bits[::-1] else "1000"
     return Item(f"Our state has wires 0 to 3 in |{bits}>. Which index does this basis state have in qiskit's vector?",
-                exactly(int(bits[::-1], 2), "In qiskit qubit 0 is the least significant bit: read the string backwards."),
+                number(int(bits[::-1], 2), "In qiskit qubit 0 is the least significant bit: read the string backwards."),
                 f"|{bits}> read backwards is {bits[::-1]} in binary, {int(bits[::-1], 2)}.")
 
 
 def ask_z(rng: np.random.Generator) -> Item:
     k = int(rng.integers(1, 10))
     return Item(f"A wire is measured 1,000 times and gives 1 in {100 * k} of them. What is the estimate of <Z>?",
-                lambda value: None if number(value) is not None and abs(value - (1 - 0.2 * k)) < 1e-9 else "0 counts as +1, and 1 as -1. Take the mean.",
+                lambda value: None if as_number(value) is not None and abs(value - (1 - 0.2 * k)) < 1e-9 else "0 counts as +1, and 1 as -1. Take the mean.",
                 f"({1000 - 100 * k} - {100 * k}) / 1000 = {1 - 0.2 * k:.1f}.")
 
 

@@ -2,24 +2,10 @@
 
 import numpy as np
 
+from tinylib.check.answers import as_number, letter, number
 from tinylib.check.question import Item
 
 KIB = 1024
-
-
-def number(value: object) -> float | None:
-    """A plain number, or None for anything else."""
-    return value if type(value) in (int, float) else None
-
-
-def exactly(right: float, hint: str):
-    """A verifier for one number."""
-    return lambda value: None if number(value) == right else hint
-
-
-def letter(right: str, hints: dict[str, str]):
-    """A verifier for a choice; each wrong letter has its own sentence."""
-    return lambda value: None if type(value) is str and value == right else hints.get(value if type(value) is str else "", "Answer with one of the letters.")
 
 
 # --- predictions --------------------------------------------------------------------------------------------------------
@@ -29,7 +15,7 @@ def ask_time(rng: np.random.Generator) -> Item:
     return Item(
         "A 3x3 convolution, 64 to 64 channels on 32x32 pixels, is replaced by a depth-wise 3x3 and a 1x1 convolution. MACs fall by a factor of 7.9. "
         "By what factor does the time on this machine fall? (One number.)",
-        lambda value: None if number(value) else "Give one number, for example 2.5.",
+        lambda value: None if as_number(value) else "Give one number, for example 2.5.",
         "MACs are work; time is work and traffic. The depth-wise half moves as much data as before and does little with it.")
 
 
@@ -120,7 +106,7 @@ def ask_macs(rng: np.random.Generator) -> Item:
     c, k = groups * int(rng.integers(2, 9)), groups * int(rng.integers(2, 9))
     right = (side // 2) ** 2 * k * (c // groups) * 9
     return Item(f"A 3x3 convolution with stride 2, padding 1 and {groups} groups takes {c} channels of {side}x{side} pixels to {k} channels. How many MACs?",
-                exactly(right, f"Output places first: {side}x{side} becomes {side // 2}x{side // 2}. Then the channels that one output sees."),
+                number(right, f"Output places first: {side}x{side} becomes {side // 2}x{side // 2}. Then the channels that one output sees."),
                 f"{side // 2} * {side // 2} * {k} * ({c} / {groups}) * 9 = {right:,}.")
 
 
@@ -128,7 +114,7 @@ def ask_peak(rng: np.random.Generator) -> Item:
     x, wide = int(rng.integers(3, 12)), int(rng.integers(15, 40))
     return Item(f"x ({x} KiB) goes through a layer to u ({wide} KiB), through another to v ({wide} KiB), through a third to w ({x} KiB), "
                 f"and y = w + x ({x} KiB). Each step writes a new tensor. What is the peak in KiB?",
-                exactly(x + 2 * wide, "List the tensors alive at the second step. Who still waits for x?"),
+                number(x + 2 * wide, "List the tensors alive at the second step. Who still waits for x?"),
                 f"At the second step x waits for the sum, u is read and v written: {x} + {wide} + {wide} = {x + 2 * wide}.")
 
 
