@@ -2,8 +2,8 @@
 
 import numpy as np
 
+from tinylib.check.answers import as_number, letter, number
 from tinylib.check.question import Item
-from tinylib.exercises.questions.start_here import exactly, letter, number
 
 KIB = 1024
 
@@ -11,7 +11,7 @@ KIB = 1024
 def ask_simd(rng: np.random.Generator) -> Item:
     return Item("A plain C loop for a 3x3 convolution, written channel after channel, becomes generated code with SIMD. "
                 "By what factor do the executed instructions fall? (One number.)",
-                lambda value: None if number(value) else "Give one number, for example 3.",
+                lambda value: None if as_number(value) else "Give one number, for example 3.",
                 "One SIMD instruction does two MACs, and most of the rest was loads and loop counting: both can be shared.")
 
 
@@ -76,7 +76,7 @@ def ask_budget(rng: np.random.Generator) -> Item:
 def ask_rounding(rng: np.random.Generator) -> Item:
     acc, s = int(rng.choice([-10, -6, -14])), 2
     right = (acc + 2) >> s
-    return Item(f"What is ({acc} * 1 + 2**(s-1)) >> s for s = {s}?", exactly(right, "Shift right means: divide and round down, also below zero."),
+    return Item(f"What is ({acc} * 1 + 2**(s-1)) >> s for s = {s}?", number(right, "Shift right means: divide and round down, also below zero."),
                 f"({acc} + 2) >> 2 = {right}: {acc / 4} is a tie and goes upwards.")
 
 
@@ -94,7 +94,7 @@ def ask_halo(rng: np.random.Generator) -> Item:
     rows, n = int(rng.choice([4, 6, 8])), int(rng.choice([2, 3]))
     right = rows + 2 * n
     return Item(f"A patch of {rows} rows comes out of {n} convolutions 3x3 with stride 1, away from the border. How many input rows does it need?",
-                exactly(right, "Each layer adds one row above and one below."), f"{rows} + 2 * {n} = {right}.")
+                number(right, "Each layer adds one row above and one below."), f"{rows} + 2 * {n} = {right}.")
 
 
 def ask_count(rng: np.random.Generator) -> Item:
