@@ -1,7 +1,7 @@
 # ---
 # title: TinyEngine: a network on a microcontroller
 # minutes: 100
-# prerequisites: start_here
+# prerequisites: start_here, quantization
 # systems: TinyEngine (MCUNet, MCUNetV2)
 # passport: yes
 # ---

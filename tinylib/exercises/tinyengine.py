@@ -35,12 +35,13 @@ def random_sums(rng: np.random.Generator, n: int = 5) -> Args:
 
 
 def requantise_instances(rng: np.random.Generator) -> list[Args]:
-    half = {"acc": np.array([3, -3, 5, -5], np.int32), "multiplier": np.full(4, 1 << 30, np.int32), "shift": np.full(4, 31, np.int32),
-            "zero": 0, "low": -128, "high": 127}
+    tie = {"acc": np.array([3, -3], np.int32), "multiplier": np.full(2, 1 << 30, np.int32), "shift": np.full(2, 31, np.int32),
+           "zero": 0, "low": -128, "high": 127}
+    half = tie | {"acc": np.array([5, -5, 7, -9], np.int32), "multiplier": np.full(4, 1 << 30, np.int32), "shift": np.full(4, 31, np.int32)}
     ends = {"acc": np.array([-2**31, 2**31 - 1, 0], np.int32), "multiplier": np.full(3, 2**31 - 1, np.int32), "shift": np.array([31, 62, 1], np.int32),
             "zero": -5, "low": -128, "high": 127}
     saturating = half | {"acc": np.array([400, -400, 90, -90], np.int32), "zero": 100}
-    return sorted([half, saturating, saturating | {"low": 20, "high": 90}, ends] + [random_sums(rng) for _ in range(8)], key=size_of)
+    return sorted([tie, half, saturating, saturating | {"low": 20, "high": 90}, ends] + [random_sums(rng) for _ in range(8)], key=size_of)
 
 
 def requantise_oracle(args: Args) -> Facts:
