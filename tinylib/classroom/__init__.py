@@ -1,0 +1,1 @@
+"""A class: release, collect, judge safely, feedback, export. Thin over nbgrader where that is good."""

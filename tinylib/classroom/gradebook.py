@@ -1,0 +1,129 @@
+"""Our parts of an nbgrader course: its configuration, the source and released notebooks, totals out of its gradebook."""
+
+import copy
+import json
+import os
+import sysconfig
+import warnings
+from pathlib import Path
+
+from tinylib.classroom.assignment import Assignment
+from tinylib.classroom.grade import write_whole
+from tinylib.core.errors import TinylibError
+
+CONFIG = '''# nbgrader configuration of this course; written by `tinylib class init`.
+from nbgrader.preprocessors import (AssignLatePenalties, CheckCellMetadata, ClearOutput, ComputeChecksums, LimitOutput, LockCells, SaveAutoGrades,
+                                    SaveCells)
+
+from tinylib.classroom.preprocessor import Judge
+
+c = get_config()  # noqa: F821
+c.CourseDirectory.course_id = {name!r}
+# Our labs hold stubs already: ClearSolutions would wipe their docstrings.
+c.GenerateAssignment.preprocessors = [LockCells, ClearOutput, CheckCellMetadata, ComputeChecksums, SaveCells, CheckCellMetadata]
+# The judge in place of Execute: no test cell of a submission is ever run.
+c.Autograde.autograde_preprocessors = [Judge, LimitOutput, SaveAutoGrades, AssignLatePenalties, CheckCellMetadata]
+# Late policy: c.AssignLatePenalties.plugin_class = "your.module.Plugin"
+'''
+
+
+def questions_id(assignment: Assignment) -> str:
+    """grade_id of the one cell that carries the points of predictions, decision and quiz in the gradebook."""
+    return f"{assignment.slug}-questions"
+
+
+def question_parts(assignment: Assignment) -> list:
+    """Parts whose points that cell carries."""
+    return [p for p in assignment.by_machine if p.kind != "exercise"]
+
+
+def source_book(released: dict, assignment: Assignment) -> dict:
+    """The lab as nbgrader's source: with one more locked cell, so that the gradebook knows the questions' points. Students never get it."""
+    book = copy.deepcopy(released)
+    points = assignment.points(question_parts(assignment))
+    if points:
+        book["cells"].append({"cell_type": "code", "id": questions_id(assignment)[:64], "execution_count": None, "outputs": [],
+                              "source": "# predictions, decision and quiz", "metadata": {"nbgrader": {
+                                  "schema_version": 3, "grade_id": questions_id(assignment), "grade": True, "solution": False, "locked": True,
+                                  "task": False, "points": points}}})
+    return book
+
+
+def filled(source: dict, sources: dict[str, str], assignment: Assignment) -> dict:
+    """The source notebook with a student's answers in it: what nbgrader gets to see, whatever was handed in."""
+    book = copy.deepcopy(source)
+    answers = {p.grade_id: sources[p.id] for p in assignment.parts if p.id in sources}
+    for cell in book["cells"]:
+        name = cell["metadata"].get("nbgrader", {}).get("grade_id")
+        if name in answers:
+            cell["source"] = answers[name].encode("utf-8", "replace").decode()
+    return book
+
+
+def write_book(path: Path, book: dict) -> None:
+    """A notebook file, in one step."""
+    write_whole(path, json.dumps(book, indent=1, sort_keys=True) + "\n")
+
+
+def api(course: Path):
+    """nbgrader's API for this course folder."""
+    own_programs()
+    from nbgrader.apps.api import NbGraderAPI
+    from nbgrader.coursedir import CourseDirectory
+    from traitlets.config import PyFileConfigLoader
+
+    config = PyFileConfigLoader("nbgrader_config.py", path=str(course)).load_config()
+    config.CourseDirectory.root = str(course)
+    return NbGraderAPI(CourseDirectory(config=config), config=config)
+
+
+def own_programs() -> None:
+    """nbgrader calls `alembic` by its bare name; let it find the one beside this Python."""
+    scripts = sysconfig.get_path("scripts")
+    if scripts not in os.environ.get("PATH", "").split(os.pathsep):
+        os.environ["PATH"] = os.pathsep.join([scripts, os.environ.get("PATH", "")])
+
+
+def sure(step, what: str) -> None:
+    """Make an nbgrader step; TinylibError with the end of its log when it fails. Its own library's warnings are no news for an instructor."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        done = step()
+    if not done.get("success"):
+        tail = "\n".join((done.get("log") or done.get("error") or "").strip().splitlines()[-12:])
+        raise TinylibError(f"{what} failed:\n{tail}")
+
+
+def open_gradebook(course: Path):
+    """The gradebook as a context."""
+    own_programs()
+    from nbgrader.api import Gradebook
+
+    return Gradebook(f"sqlite:///{course / 'gradebook.db'}")
+
+
+def by_hand(course: Path, assignment: Assignment, learner: str) -> dict:
+    """What a person gave: part id -> {"points", "comment"}; points None while it is open."""
+    from nbgrader.api import MissingEntry
+
+    found = {}
+    with open_gradebook(course) as book:
+        for part in assignment.by_hand:
+            try:
+                grade = book.find_grade(part.grade_id, assignment.stem, assignment.stem, learner)
+                comment = book.find_comment(part.grade_id, assignment.stem, assignment.stem, learner)
+            except MissingEntry:
+                continue
+            points = None if grade.needs_manual_grade else grade.score
+            found[part.id] = {"points": points, "comment": comment.manual_comment or ""}
+    return found
+
+
+def table(course: Path, assignment: Assignment) -> list[tuple]:
+    """(student, points of each graded cell by name, total with late penalty) of every submission, sorted: two runs can be compared."""
+    with open_gradebook(course) as book:
+        rows = []
+        for submission in book.assignment_submissions(assignment.stem):
+            grades = tuple(sorted((g.name, g.auto_score, g.manual_score, bool(g.needs_manual_grade)) for n in submission.notebooks for g in n.grades))
+            rows.append((submission.student.id, grades, submission.score - submission.late_submission_penalty))
+        return sorted(rows)
