@@ -33,7 +33,8 @@ def submissions(folder: Path, count: int, found) -> None:
     root = project_root()
     solved = json.loads((root / "solutions" / f"{found.stem}.ipynb").read_text(encoding="utf-8"))
     empty = json.loads((root / "labs" / f"{found.stem}.ipynb").read_text(encoding="utf-8"))
-    sources = {c["metadata"]["tinylib"]["id"]: "".join(c["source"]) for c in solved["cells"] if c["metadata"].get("tinylib", {}).get("role") not in (None, "check")}
+    answered = [c for c in solved["cells"] if c["metadata"].get("tinylib", {}).get("role") not in (None, "check")]
+    sources = {c["metadata"]["tinylib"]["id"]: "".join(c["source"]) for c in answered}
     half = {p.id: sources[p.id] for p in found.parts[::2]}
     for number in range(count):
         book = gradebook.filled(empty, (sources, half, {})[number % 3], found)
@@ -87,7 +88,8 @@ def main() -> None:
     print(f"ratio {row['ratio']}")
     if args.json:
         versions = {name: importlib.metadata.version(name) for name in ("nbgrader", "torch")}
-        print(json.dumps({"question": __doc__.splitlines()[0], "rows": [row], "machine": f"{platform.machine()}, {os.cpu_count()} cores", "versions": versions}))
+        machine = f"{platform.machine()}, {os.cpu_count()} cores"
+        print(json.dumps({"question": __doc__.splitlines()[0], "rows": [row], "machine": machine, "versions": versions}))
 
 
 if __name__ == "__main__":
