@@ -6,7 +6,6 @@ each label once a position, and a convolution or linear layer that reads a label
 Channels with one label stand or fall together. What the tracer does not understand pins the labels it touches and says so.
 """
 
-import copy
 from collections import defaultdict
 from dataclasses import dataclass
 
@@ -55,13 +54,17 @@ def channel_graph(model: nn.Module, example: Tensor) -> ChannelGraph:
 
     Paper: DepGraph (CVPR 2023) for the problem; the labels are our own way. Lab: pruning.
     """
-    model = copy.deepcopy(model).eval()
+    modes = [(module, module.training) for module in model.modules()]
+    model.eval()
     try:
         traced = fx.GraphModule(model, ops.LayerTracer().trace(model))
+        with torch.no_grad():
+            ShapeProp(traced).propagate(example)
     except Exception as error:
         raise TinylibError(f"The forward pass cannot be traced ({error}). Remove branches that depend on values, or cut a part of it.") from error
-    with torch.no_grad():
-        ShapeProp(traced).propagate(example)
+    finally:
+        for module, training in modes:
+            module.training = training
     labels = Labels(dict(traced.named_modules()))
     for node in traced.graph.nodes:
         labels.visit(node)
