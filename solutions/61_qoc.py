@@ -330,7 +330,7 @@ for ratio in (0.5, 0.9):
 reveal("qoc.gain", round(float(gain.mean()), 1), "points")
 
 # %% [markdown]
-# On average pruning with r = 0.5 costs nothing and gains nothing here: a third of the measurements can be left out of every step, and the circuits saved
+# On average pruning with r = 0.5 costs nothing and gains nothing here: a third of the gradients can stay unmeasured, and the circuits saved
 # buy half as many steps again. Yet single seeds differ by ten points and more, so five seeds cannot show a small effect in either direction.
 # With r = 0.9 training is slower at first, as far as five seeds can tell, but it does not break. Both are **null results**, and the claims say so.
 #
