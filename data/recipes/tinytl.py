@@ -14,7 +14,7 @@ from tinylib.nn.models import build
 from tinylib.train.tinytl import METHODS, add_lite, drop_lite, set_method
 
 SEED, SEEDS = 0, 5                      # of the source network; how many runs of each method
-SHOTS, BATCH, STEPS = 300, 16, 400      # pictures of the new vendor, batch and steps of an adaptation
+SHOTS, BATCH, STEPS = 300, 16, 300      # pictures of the new vendor, batch and steps of an adaptation
 RATES = {"full": (0.01, 0.03), "bn+last": (0.03, 0.1), "last": (0.03, 0.1), "bias": (0.03, 0.1), "lite": (0.03, 0.1), "lite+bias": (0.03, 0.1)}
 
 
