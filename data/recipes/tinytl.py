@@ -1,5 +1,6 @@
 """Network, sweep and claims of the lab tinytl: learn ten classes in Google's emoji, adapt to Twitter's."""
 
+import copy
 import sys
 import time
 
@@ -9,49 +10,17 @@ import torch
 from tinylib.core.checkpoint import load_model, load_record, save_checkpoint, save_record
 from tinylib.core.seed import generator, rng
 from tinylib.datasets import emoji
+from tinylib.datasets.emoji_scenes import Stream, one_a_concept, scenes
+from tinylib.measure.saved import saved_by_model
 from tinylib.nn.fit import fit, predict_logits
 from tinylib.nn.models import build
-from tinylib.train.tinytl import METHODS, add_lite, drop_lite, set_method
+from tinylib.train.memory import saved_by_rule, trace_layers
+from tinylib.train.tinytl import METHODS, add_lite, drop_lite, lean, set_method
 
 SEED, SEEDS = 0, 5                      # of the source network; how many runs of each method
 SHOTS, BATCH, STEPS = 300, 16, 300      # pictures of the new vendor, batch and steps of an adaptation
+T_975 = {2: 4.303, 3: 3.182, 4: 2.776, 5: 2.571}     # 97.5 % quantile of t by degrees of freedom
 RATES = {"full": (0.01, 0.03), "bn+last": (0.03, 0.1), "last": (0.03, 0.1), "bias": (0.03, 0.1), "lite": (0.03, 0.1), "lite+bias": (0.03, 0.1)}
-
-
-def scenes(data, vendor, rows, random):
-    """Pictures of `rows` on random colours, moved by up to 4 pixels and mirrored at random: float (n, 3, 32, 32) in [-1, 1]."""
-    art = np.pad(data.art(vendor)[rows], ((0, 0), (4, 4), (4, 4), (0, 0)))
-    moved = np.empty((len(rows), 32, 32, 4), np.uint8)
-    for i, (dy, dx, mirrored) in enumerate(zip(*random.integers(0, 9, (2, len(rows))), random.random(len(rows)) < 0.5)):
-        picture = art[i, dy:dy + 32, dx:dx + 32]
-        moved[i] = picture[:, ::-1] if mirrored else picture
-    pixels = emoji.on_colour(moved, random.integers(0, 256, (len(rows), 3)))
-    images = torch.from_numpy(np.ascontiguousarray(pixels.transpose(0, 3, 1, 2))).float() / 127.5 - 1
-    return images.contiguous(memory_format=torch.channels_last)
-
-
-class Stream:
-    """Batches drawn anew in each pass: a class at random, one of its concepts, one of its pictures."""
-
-    def __init__(self, data, vendor, rows, steps, batch, random):
-        self.data, self.vendor, self.steps, self.batch, self.random = data, vendor, steps, batch, random
-        self.tree = [[rows[(data.labels[rows] == c) & (data.groups[rows] == g)] for g in np.unique(data.groups[rows][data.labels[rows] == c])]
-                     for c in range(len(emoji.CLASSES))]
-
-    def __len__(self):
-        return self.steps
-
-    def __iter__(self):
-        pick = lambda items: items[self.random.integers(len(items))]
-        for _ in range(self.steps):
-            rows = np.array([pick(pick(self.tree[self.random.integers(len(self.tree))])) for _ in range(self.batch)])
-            yield scenes(self.data, self.vendor, rows, self.random), torch.from_numpy(self.data.labels[rows].astype(np.int64))
-
-
-def one_a_concept(data, part):
-    """The first row of each labelled concept of a part: no skin tones, no variants."""
-    rows = data.part(part)
-    return rows[np.unique(data.groups[rows], return_index=True)[1]]
 
 
 def accuracy(model, data, vendor, part, views=6):
@@ -126,6 +95,62 @@ def sweep():
     save_record("tinytl-sweep", {"test": test, "lr": best, "start": start(data, "test"), "shots": SHOTS, "steps": STEPS, "batch": BATCH},
                 recipe="tinylib data make tinytl-sweep", seed=0, seconds=time.process_time() - begin,
                 note="test accuracy on unseen concepts of the other vendor; one entry a seed")
+
+
+def memory():
+    """Bytes kept for backward by each method, stock and lean, at batch 8, and lean at other batches; save `tinytl-memory`."""
+    begin, model = time.process_time(), load_model("tinytl-source")
+    nets = {m: set_method(copy.deepcopy(model) if "lite" in m else drop_lite(model), m).train() for m in METHODS}
+    kept = lambda net, batch: saved_by_model(net, torch.zeros(batch, 3, 32, 32)).bytes
+    save_record("tinytl-memory", {
+        "batch": 8, "stock": {m: kept(net, 8) for m, net in nets.items()}, "lean": {m: kept(lean(net), 8) for m, net in nets.items()},
+        "rule": {m: sum(saved_by_rule(trace_layers(lean(net), torch.zeros(8, 3, 32, 32))).values()) for m, net in nets.items()},
+        "by_batch": {m: {str(b): kept(lean(net), b) for b in (1, 2, 4, 16, 32)} for m, net in nets.items()}},
+        recipe="tinylib data make tinytl-memory", seed=0, seconds=time.process_time() - begin,
+        note="bytes of activations kept for backward, by the meter and by the rule; exact")
+
+
+def interval(values):
+    """Mean and 95 % t-interval over seeds."""
+    values = np.array(values)
+    half = T_975[len(values) - 1] * values.std(ddof=1) / np.sqrt(len(values))
+    return {"value": float(values.mean()), "low": float(values.mean() - half), "high": float(values.mean() + half)}
+
+
+def points(better, worse):
+    """Accuracy of one method minus another's, seed by seed, in points."""
+    test = load_record("tinytl-sweep")["test"]
+    return interval([100 * (b - w) for b, w in zip(test[better], test[worse])])
+
+
+def claim_saving():
+    """Bytes of full training over bytes of lite+bias, batch 8, by the meter, from scratch."""
+    model = load_model("tinytl-source")
+    kept = {m: saved_by_model(lean(set_method(n, m)).train(), torch.zeros(8, 3, 32, 32)).bytes for m, n in (("full", drop_lite(model)), ("lite+bias", model))}
+    ratio = kept["full"] / kept["lite+bias"]
+    return {"value": ratio, "low": ratio, "high": ratio}
+
+
+def claim_stock():
+    """Bytes of full training over bytes of bias training in stock PyTorch."""
+    model = drop_lite(load_model("tinytl-source"))
+    full, bias = (saved_by_model(set_method(model, m).train(), torch.zeros(8, 3, 32, 32)).bytes for m in ("full", "bias"))
+    return {"value": full / bias, "low": full / bias, "high": full / bias}
+
+
+def claim_bias_over_last():
+    """From the recorded sweep."""
+    return points("bias", "last")
+
+
+def claim_lite_bias_over_bias():
+    """From the recorded sweep."""
+    return points("lite+bias", "bias")
+
+
+def claim_full_over_lite_bias():
+    """From the recorded sweep."""
+    return points("full", "lite+bias")
 
 
 if __name__ == "__main__":

@@ -82,7 +82,7 @@ def ask_batch(rng):
 
 
 def ask_decision(rng):
-    budget = int(rng.choice([110, 300, 600]))
+    budget = int(rng.choice([110, 430, 600, 4000]))
 
     def verify(value):
         memory, sweep = load_record("tinytl-memory")["lean"], load_record("tinytl-sweep")["test"]
