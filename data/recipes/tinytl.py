@@ -19,7 +19,7 @@ from tinylib.nn.models import build
 from tinylib.train.memory import saved_by_rule, trace_layers
 from tinylib.train.tinytl import METHODS, add_lite, drop_lite, lean, set_method
 
-SEED, SEEDS = 0, 5                      # of the source network; how many runs of each method
+SEED, SEEDS = 0, 3                      # of the source network; how many runs of each method
 SHOTS, BATCH, STEPS = 500, 16, 300      # pictures of the new vendor, batch and steps of an adaptation
 CACHE = project_root() / ".cache" / "tinytl.jsonl"
 T_975 = {2: 4.303, 3: 3.182, 4: 2.776, 5: 2.571}     # 97.5 % quantile of t by degrees of freedom
@@ -100,7 +100,7 @@ def tune():
 
 
 def sweep():
-    """Six methods, five seeds, once on the test concepts; save `tinytl-sweep`."""
+    """Six methods, three seeds, once on the test concepts; save `tinytl-sweep`."""
     torch.set_num_threads(1)
     begin, data, best = time.process_time(), emoji.load(), load_record("tinytl-tune")["best"]
     test = {method: [] for method in METHODS}
