@@ -483,8 +483,9 @@ with progress.bar("adapting") as on_step:
         print(f"{method:<10} after 60 steps: {accuracy(net):.1%}")
 
 # %% [markdown]
-# One short run says little. The record holds all six methods, SEEDS_WORD runs each: 500 pictures of the new vendor, 300 steps of 16; the learning
-# rates were chosen on validation concepts, and the test concepts were used once. A run is accurate to a few points: the test has 249 concepts. It is remade by `tinylib data make tinytl-sweep`.
+# One short run says little. The record holds all six methods, three runs each: 500 pictures of the new vendor, 300 steps of 16; the
+# learning rates were chosen on validation concepts, and the test concepts were used once. A run is accurate to a few points: the test
+# has 249 concepts. It is remade by `tinylib data make tinytl-sweep`.
 
 # %%
 # NBVAL_CHECK_OUTPUT
@@ -506,7 +507,7 @@ plots.limit_line(ax, 512, "512 KiB", axis="x")
 ax.set_xscale("log")
 ax.set(xlabel="kept activations at batch 8 (KiB, log scale)", ylabel="accuracy on new concepts (%)", xlim=(1, 20000))
 ax.legend(loc="upper left")
-ax.set_title("TITLE_SWEEP")
+ax.set_title("lite+bias: 54 % at 444 KiB; full: 57 % at 6,630 KiB")
 plt.show()
 
 # %%
@@ -514,7 +515,17 @@ mean = {method: 100 * float(np.mean(runs)) for method, runs in sweep["test"].ite
 reveal("tinytl.gap", mean["full"] - mean["lite+bias"])
 
 # %% [markdown]
-# TEXT_SWEEP
+# Every method gains over the 40 % before adaptation; in the mean, `full` gains most. Now seed by seed, with 95 % intervals over three runs:
+#
+# | difference | points | what it says |
+# |---|---|---|
+# | bias - last |  | no difference that these runs can show |
+# | lite+bias - bias | +0.3 points [-1.5, +2.0] | no difference that these runs can show |
+# | full - lite+bias | +2.9 points [-0.1, +5.8] | whether lite+bias is within 2 points stays open |
+#
+# The memory differences are exact and large; the accuracy differences are small beside the spread of three runs. On this task most of the
+# gain comes from the last layer, which every method trains: the classes stay the same, only the hand changes. A new task asks more of the
+# features. We report what came out and did not search for a setting that shows more.
 
 # %% [markdown]
 # ## Break it
@@ -553,7 +564,7 @@ print("a picture's result does not depend on its batch:", torch.allclose(togethe
 # Your own budget is in the question. Choose from the table of experiment 2.
 
 # %%
-answer("tinytl.decide", "lite")  ### SOLUTION: None
+answer("tinytl.decide", "bias")  ### SOLUTION: None
 
 # %% [markdown] reason="tinytl.decide.reason" points=2
 # Why this method? Two or three sentences: what fits, what you give up, and what you would measure on the device before shipping.
@@ -583,9 +594,9 @@ answer("tinytl.quiz.5", 880)  ### SOLUTION: None
 #
 # | what | published | here |
 # |---|---|---|
-# | memory against full training | up to 6.5 times less (*TinyTL, NeurIPS 2020, abstract*; a profiler's count of all training memory) | RESULT_MEMORY |
-# | accuracy against last layer only | up to 34.1 points more (*same abstract*) | RESULT_LAST |
-# | accuracy against full training | little loss | RESULT_FULL |
+# | memory against full training | up to 6.5 times less in all, by a profiler (*NeurIPS 2020, abstract*) | 14.9 times less activations (meter) |
+# | accuracy against last layer only | up to 34.1 points more (*same abstract*) | +2.7 points [+1.2, +4.1] |
+# | accuracy against full training | little loss | full is +2.9 points [-0.1, +5.8] above lite+bias |
 #
 # Why the gap? The paper adapts large ImageNet networks to whole data sets of cars, flowers and birds, for 50 epochs; its last layer alone
 # is far from enough. We show a small network 500 drawings of the same ten classes. Our bytes count activations only and come from a meter;
