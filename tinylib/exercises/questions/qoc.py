@@ -1,38 +1,23 @@
 """Predictions, decisions and quiz of the lab `qoc`. Each function draws the item for one learner."""
 
-import math
 
 import numpy as np
 
+from tinylib.check.answers import as_number, letter, number
 from tinylib.check.question import Item, Question
-
-
-def number(value: object) -> float | None:
-    """A plain finite number, or None for anything else."""
-    return value if type(value) in (int, float) and math.isfinite(value) else None
-
-
-def exactly(right: float, hint: str):
-    """A verifier for one number."""
-    return lambda value: None if number(value) is not None and abs(value - right) < 1e-9 else hint
-
-
-def letter(right: str, hints: dict[str, str]):
-    """A verifier for a choice; each wrong letter has its own sentence."""
-    return lambda value: None if type(value) is str and value == right else hints.get(value if type(value) is str else "", "Answer with one of the letters.")
 
 
 def ask_errors(rng: np.random.Generator) -> Item:
     return Item("Gradients are measured on a noisy machine. Take those a tenth as large as others: "
                 "how many times larger is their *relative* error? (One number.)",
-                lambda value: None if number(value) else "Give one number, for example 3.",
+                lambda value: None if as_number(value) else "Give one number, for example 3.",
                 "If the absolute error were the same for all, the answer would be 10. A part of the error is proportional to the gradient: noise shrinks it.")
 
 
 def ask_gain(rng: np.random.Generator) -> Item:
     return Item("Half of the gradients are skipped in two of three steps. The circuits saved go into more steps. After equally many circuits, "
                 "by how many points does test accuracy differ from training without pruning? (One number; negative if pruning is worse.)",
-                lambda value: None if number(value) is not None else "Give one number, for example 2.",
+                lambda value: None if as_number(value) is not None else "Give one number, for example 2.",
                 "Fewer measurements a step, more steps: whether that pays depends on how noisy the skipped gradients were.")
 
 
@@ -85,7 +70,7 @@ def ask_count(rng: np.random.Generator) -> Item:
     right = circuits_a_step(rotations, controlled, batch)
     return Item(f"A circuit has {rotations} trained rotations and {controlled} trained controlled rotations, each with a weight of its own. "
                 f"The batch is {batch}. How many circuits does one step run, the forward pass included?",
-                exactly(right, "Two for a rotation, four for a controlled one, one for the forward pass; all of it for every sample."),
+                number(right, "Two for a rotation, four for a controlled one, one for the forward pass; all of it for every sample."),
                 f"{batch} * (2 * {rotations} + 4 * {controlled} + 1) = {right:,}.")
 
 
@@ -93,7 +78,7 @@ def ask_saved(rng: np.random.Generator) -> Item:
     ratio, prune = float(rng.choice([0.25, 0.5, 0.75])), int(rng.choice([1, 3, 4]))
     right = ratio * prune / (1 + prune)
     return Item(f"Accumulation lasts 1 step, pruning {prune} step(s) with ratio {ratio}. Which share of all gradients is not measured? (A number from 0 to 1.)",
-                lambda value: None if number(value) is not None and abs(value - right) < 0.006
+                lambda value: None if as_number(value) is not None and abs(value - right) < 0.006
                 else "In a pruning step the share is the ratio; average over one period.",
                 f"{ratio} * {prune} / {1 + prune} = {right:.3f}.")
 
@@ -101,7 +86,7 @@ def ask_saved(rng: np.random.Generator) -> Item:
 def ask_shots(rng: np.random.Generator) -> Item:
     k = int(rng.choice([2, 3, 4]))
     return Item(f"The noise of a measured gradient should become {k} times smaller. By what factor must the number of shots grow?",
-                exactly(k * k, "The standard error falls with the square root of the shots."), f"{k}^2 = {k * k}.")
+                number(k * k, "The standard error falls with the square root of the shots."), f"{k}^2 = {k * k}.")
 
 
 def ask_small_step(rng: np.random.Generator) -> Item:

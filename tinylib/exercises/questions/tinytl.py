@@ -2,24 +2,9 @@
 
 import math
 
-from tinylib.check.facts import is_number
+from tinylib.check.answers import letter, number
 from tinylib.check.question import Item, Question
 from tinylib.core.checkpoint import load_record
-
-
-def number(truth, sentence, tolerance=0.0):
-    """A verifier of one number: None within `tolerance`, else `sentence`."""
-    def verify(value):
-        if not is_number(value) or isinstance(value, bool | complex):
-            return "Answer with one number."
-        return None if abs(value - truth) <= tolerance else sentence
-
-    return verify
-
-
-def letter(right, sentences):
-    """A verifier of one letter, with a sentence for each wrong one."""
-    return lambda value: None if value == right else sentences.get(value, "Answer with one letter.")
 
 
 def ask_stock(rng):
