@@ -1,17 +1,20 @@
-"""Networks and records of the lab spatten. Ratios were chosen on the validation part; `seeds` looks at the test part once."""
+"""Networks and records of the lab spatten. Ratios were chosen on the validation part."""
 
 import time
 
+import numpy as np
 import torch
 import torch.nn.functional as F
 
-from tinylib.core.checkpoint import save_checkpoint
+from tinylib.accel.machine import load_machine
+from tinylib.accel.spatten import Work, simulated
+from tinylib.core.checkpoint import load_model, save_checkpoint, save_record
 from tinylib.core.seed import derive, generator
 from tinylib.datasets import verses
 from tinylib.nn.fit import evaluate, fit
 from tinylib.text.encoder import transformer
+from tinylib.text.spatten import Plan, classify, counts, next_word, read_prompt
 
-SEEDS = (0, 1, 2)
 WRITER = {"outputs": 803, "length": 48, "causal": True, "words": 803}       # the 800 most frequent words
 
 
@@ -71,3 +74,77 @@ def writer():
     save_checkpoint("spatten-writer", net.state_dict(), factory="tinylib.text.encoder:transformer", arguments=WRITER,
                     recipe="tinylib data make spatten-writer", seed=0, seconds=time.process_time() - start, metrics=metrics)
     print(metrics, f"{time.process_time() - start:.0f} s", flush=True)
+
+
+# Bits of the reader are static (all fetched at once), as in the paper for BERT; the writer's are progressive.
+READER_PLANS = {"dense, 32 bits": Plan(), "tokens": Plan(tokens=0.35), "heads": Plan(heads=0.5), "values": Plan(values=0.35),
+                "bits": Plan(msb=8), "all four": Plan(tokens=0.35, heads=0.5, values=0.35, msb=8)}
+WRITER_PLANS = {"dense, 32 bits": Plan(), "tokens": Plan(tokens=0.35), "heads": Plan(heads=0.75), "values": Plan(values=0.35),
+                "bits, no refetch": Plan(msb=6), "bits": Plan(msb=6, lsb=4, threshold=0.1),
+                "all four": Plan(tokens=0.35, heads=0.75, values=0.35, msb=6, lsb=4, threshold=0.1)}
+SIMULATED = 20          # passages whose events are simulated
+
+
+def machine_numbers(traces):
+    """Mean DRAM bytes, MACs and cycles a passage of the first SIMULATED, on the small machine; share of queries that fetched low bits."""
+    machine, rows, asked, all_queries = load_machine("spatten_sixteenth"), [], 0, 0
+    for trace in traces:
+        asked += int(trace.refetched.sum())
+        all_queries += int(((trace.value_rows > 0) * trace.queries[:, None]).sum())
+        rows += [simulated(Work(**trace.sample(i)), machine) for i in range(min(SIMULATED - len(rows), len(trace.refetched)))]
+    return {**{key: float(np.mean([row[key] for row in rows])) for key in rows[0]}, "refetched": asked / all_queries}
+
+
+def reader_row(net, part, plan):
+    """Accuracy of a reader under a plan, with the machine's numbers."""
+    right, traces = 0, []
+    for tokens, labels in zip(*(t.split(250) for t in part.tensors())):
+        logits, trace = classify(net, tokens, plan)
+        right += (logits.argmax(1) == labels).sum().item()
+        traces.append(trace)
+    return {"accuracy": right / len(part), **machine_numbers(traces)}
+
+
+def writer_row(net, part, plan):
+    """Nats of the last word of each passage, with the machine's numbers of that one step. Prompts are read densely."""
+    nats, traces = 0.0, []
+    for tokens in known(part.tensors()[0]).split(250):
+        logits, trace = next_word(net, read_prompt(net, tokens[:, :-2]), tokens[:, -2], plan)
+        nats += F.cross_entropy(logits, tokens[:, -1], reduction="sum").item()
+        traces.append(trace)
+    return {"nats": nats / len(part), **machine_numbers(traces)}
+
+
+def sweep():
+    """1,000 validation passages: every mechanism alone and all together, for the reader and the writer of seed 0 (about half a minute of CPU)."""
+    torch.set_num_threads(1)
+    start, val = time.process_time(), verses.load().val.take(1000)
+    reader_net, writer_net = load_model("spatten-reader0"), load_model("spatten-writer")
+    rows = {"reader": {name: reader_row(reader_net, val, plan) for name, plan in READER_PLANS.items()},
+            "writer": {name: writer_row(writer_net, val, plan) for name, plan in WRITER_PLANS.items()}}
+    save_record("spatten-sweep", rows, recipe="tinylib data make spatten-sweep", seed=0, seconds=time.process_time() - start,
+                note="Accuracy and nats: measured on the first 1,000 validation passages. DRAM bytes and cycles: simulated, attention only, mean of 20, "
+                "one sixteenth of the SpAtten machine; dense is the same machine with 32-bit numbers.")
+
+
+def step_work(n=1024, layers=12, heads=12, tokens=1.0, live=1.0, values=1.0, msb=32, lsb=0, asked=0.0):
+    """One generation step of a network of GPT-2's shape, from shares alone: no network is run. `asked`: share of heads that fetch low bits."""
+    keys, head_counts = np.array(counts(tokens, n, layers)), np.array(counts(live, heads, layers))
+    running = np.arange(heads) < head_counts[:, None]
+    rows = np.maximum(1, np.round(values * keys)).astype(int)[:, None] * running
+    place = np.cumsum(running).reshape(running.shape)
+    refetched = (np.floor(place * asked) > np.floor((place - 1) * asked)) & running
+    return Work(np.ones(layers, int), keys, rows, rows, refetched.astype(int), 64, msb, lsb)
+
+
+SCALE = {"dense, 32 bits": {}, "tokens": {"tokens": 0.1}, "heads": {"live": 0.83}, "values": {"values": 0.5}, "bits": {"msb": 6, "lsb": 4, "asked": 0.059},
+         "tokens, heads, bits": {"tokens": 0.1, "live": 0.83, "msb": 6, "lsb": 4, "asked": 0.059},
+         "all four": {"tokens": 0.1, "live": 0.83, "values": 0.5, "msb": 6, "lsb": 4, "asked": 0.059}}
+
+
+def scale():
+    """The whole machine at the size of GPT-2, from shares near the published ones: bytes and cycles only, nothing is said about accuracy."""
+    start, machine = time.process_time(), load_machine("spatten")
+    save_record("spatten-scale", {name: simulated(step_work(**shares), machine) for name, shares in SCALE.items()},
+                recipe="tinylib data make spatten-scale", seed=0, seconds=time.process_time() - start,
+                note="Simulated: one generation step after 1,024 tokens, 12 layers of 12 heads of 64, attention only. Shares are set by hand; no accuracy.")

@@ -91,11 +91,15 @@ def simulate(work: Work, machine: Machine, *, buffer_bytes: int | None = None) -
         raise TinylibError("a buffer has at least 0 bytes")
     events, layer_done, finished = Events(), -1, []
     for layer in range(len(work.queries)):
-        scored, written, outputs = events.group(), events.group(), []
+        scored, written, outputs, pending = events.group(), events.group(), [], None
         for head in np.flatnonzero(work.value_rows[layer]):
             waits = finished[-machine.buffers] if len(finished) >= machine.buffers else -1
-            outputs.append(_block(events, work, machine, room, (layer, int(head)), (layer_done, waits), scored))
+            block = _block(events, work, machine, room, (layer, int(head)), (layer_done, waits), scored)
+            outputs.append(next(block))
             finished.append(outputs[-1])
+            next(pending or iter(()), None)         # the head before goes on once this head's keys are asked for
+            pending = block
+        next(pending or iter(()), None)
         for done in outputs:                # behind all reads, so that a channel never waits for a result with reads to do
             _fetch(events, machine, int(work.queries[layer]), work.row_bytes(work.msb + work.lsb), written, done, kind=WRITE)
         layer_done = _token_choice(events, work, machine, layer, scored, written)
@@ -108,8 +112,12 @@ def _fetch(events, machine, rows, n_bytes, group, after, also_after=-1, kind=REA
         events.add(np.arange(rows) % machine.channels, kind, dram_cycles(machine, n_bytes), n_bytes, group, after, also_after)
 
 
-def _block(events, work, machine, room, place, waits, scored) -> int:
-    """One head of one layer, its queries in a pipeline: score, softmax, (low bits,) top-k, weighted values. Returns the group of the last."""
+def _block(events, work, machine, room, place, waits, scored):
+    """One head of one layer, its queries in a pipeline: score, softmax, (low bits,) top-k, weighted values.
+
+    A generator: yields the group of its end once the scores are made, so that the next head's keys can be asked for before this
+    head's low bits and values, which wait for the scores.
+    """
     (layer, head), c = place, machine.channels
     m, n, size = int(work.queries[layer]), int(work.keys[layer]), work.head_size
     rows, asked = int(work.value_rows[layer, head]), int(work.refetched[layer, head])
@@ -120,6 +128,7 @@ def _block(events, work, machine, room, place, waits, scored) -> int:
     if rows == n and not asked:             # every value is needed at these bits: no need to wait for the scores
         _fetch(events, machine, _value_reads(work, place, room // high), high, ready, *waits)
     final = _scores(events, machine, m, n, size, fetched, ready)
+    yield done
     if asked:
         again = events.group()
         _fetch(events, machine, asked, low, again, int(final[m - asked]))
@@ -135,7 +144,6 @@ def _block(events, work, machine, room, place, waits, scored) -> int:
         wide = high + low if asked else high
         _fetch(events, machine, _value_reads(work, place, room // wide), wide, ready, int(picked[-1]))
     events.add(c + 3, MAC, array_cycles(machine, uses * size), uses * size, done, ready, picked)
-    return done
 
 
 def _scores(events, machine, m, n, size, fetched, ready) -> np.ndarray:

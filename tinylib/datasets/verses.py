@@ -31,6 +31,10 @@ class Passages:
     def __len__(self) -> int:
         return len(self.labels)
 
+    def take(self, n: int) -> "Passages":
+        """The first n (the shipped order is shuffled, so this is a fair sample)."""
+        return Passages(self.tokens[:n], self.labels[:n])
+
     def tensors(self):
         """(tokens, labels) as int64 torch tensors."""
         import torch
