@@ -63,14 +63,19 @@ def test_hand_grading_reaches_feedback_and_export(rehearsed):
         grade = book.find_grade("start_here-decide-reason", found.stem, found.stem, "demo")
         grade.manual_score, grade.needs_manual_grade = 1.5, False
         book.find_comment("start_here-decide-reason", found.stem, found.stem, "demo").manual_comment = "Say which budget <binds>."
+        changed = book.find_grade("start_here-output_size-check", found.stem, found.stem, "empty")
+        changed.manual_score, changed.extra_credit = 1, 0.5
+        book.find_comment("start_here-quiz-1", found.stem, found.stem, "demo").manual_comment = "Nice quiz."
         book.db.commit()
     klass, ask = term.open_course(course), argparse.Namespace(lab="start_here", format="csv", isolation=None, container="", hidden=None, workers=1)
     term.grade(klass, ask)                                                      # a second run keeps what a person gave
     term.feedback(klass, ask)
     term.export(klass, ask)
     text = (course / "feedback" / "demo" / found.stem / f"{found.stem}.html").read_text()
-    assert "33.5 of 34" in text and "Say which budget &lt;binds&gt;." in text
+    assert "33.5 of 34" in text and "Nice quiz." in text and "Say which budget &lt;binds&gt;." in text
     assert "demo,01_start_here,33.5,34.0,0," in (course / "grades-csv.csv").read_text()
+    assert "empty,01_start_here,1.5,34.0," in (course / "grades-csv.csv").read_text()
+    assert "after a person's look: 1" in (course / "feedback" / "empty" / found.stem / f"{found.stem}.md").read_text()
 
 
 def test_nbgrader_autograde_itself_uses_the_judge(rehearsed, tmp_path):

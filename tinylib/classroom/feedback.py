@@ -10,22 +10,28 @@ MARKS = {"passed": "passed", "partly": "partly", "by hand": "graded by hand", "u
          "missing": "cell missing", "not started": "not started"}
 
 
-def markdown(result: Result, assignment: Assignment, hand: dict | None = None) -> str:
-    """The feedback as Markdown. `hand`: part id -> {"points", "comment"} of what a person graded."""
+def markdown(result: Result, assignment: Assignment, hand: dict | None = None, total: float | None = None) -> str:
+    """The feedback as Markdown. `hand`: part id -> {"points", "comment"} of what a person graded; `total` where a gradebook knows it."""
     hand = hand or {}
-    total = result.points + sum(float(h.get("points") or 0) for h in hand.values())
+    if total is None:
+        total = result.points + sum(float(hand.get(p.id, {}).get("points") or 0) for p in assignment.by_hand)
     lines = [f"# {assignment.stem}: {_plain(result.learner)}", "", f"**{total:g} of {assignment.points():g} points**", ""]
     waiting = [p for p in assignment.by_hand if hand.get(p.id, {}).get("points") is None]
     if waiting:
         lines += [f"{assignment.points(waiting):g} points are graded by a person and still open.", ""]
     lines += [f"- {_plain(note)}" for note in result.notes] + [""] * bool(result.notes)
     for score in result.scores:
-        lines += _part(score)
+        lines += _part(score) + _by_person(hand.get(score.id, {}))
     for part in assignment.by_hand:
         given = hand.get(part.id, {})
         points = "open" if given.get("points") is None else f"{float(given['points']):g}"
         lines += [f"## {part.id}: {points} of {part.points:g}", ""] + ([f"> {_plain(given['comment'])}", ""] if given.get("comment") else [])
     return "\n".join(lines)
+
+
+def _by_person(given: dict) -> list[str]:
+    changed = [f"Points after a person's look: {float(given['points']):g}", ""] if given.get("points") is not None else []
+    return changed + ([f"> {_plain(given['comment'])}", ""] if given.get("comment") else [])
 
 
 def _part(score: Score) -> list[str]:

@@ -103,20 +103,34 @@ def open_gradebook(course: Path):
 
 
 def by_hand(course: Path, assignment: Assignment, learner: str) -> dict:
-    """What a person gave: part id -> {"points", "comment"}; points None while it is open."""
-    from nbgrader.api import MissingEntry
+    """What a person gave in the formgrader: part id -> {"points", "comment"}.
 
+    Points are None where a reason is still open, and where the judge's points of another part stand.
+    """
     found = {}
     with open_gradebook(course) as book:
-        for part in assignment.by_hand:
-            try:
-                grade = book.find_grade(part.grade_id, assignment.stem, assignment.stem, learner)
-                comment = book.find_comment(part.grade_id, assignment.stem, assignment.stem, learner)
-            except MissingEntry:
-                continue
-            points = None if grade.needs_manual_grade else grade.score
-            found[part.id] = {"points": points, "comment": comment.manual_comment or ""}
+        for part in assignment.parts:
+            grade = _entry(book.find_grade, part.grade_id + ("-check" if part.kind == "exercise" else ""), assignment, learner)
+            comment = _entry(book.find_comment, part.grade_id, assignment, learner)
+            points = None if grade is None else grade.manual_score
+            if part.kind == "reason" and grade is not None:
+                points = None if grade.needs_manual_grade else grade.score
+            found[part.id] = {"points": points, "comment": (comment.manual_comment or "") if comment is not None else ""}
     return found
+
+
+def _entry(find, name, assignment, learner):
+    from nbgrader.api import MissingEntry
+
+    try:
+        return find(name, assignment.stem, assignment.stem, learner)
+    except MissingEntry:
+        return None
+
+
+def total(course: Path, assignment: Assignment, learner: str) -> float | None:
+    """The gradebook's total with everything that a person changed and the late penalty; None where nothing is recorded."""
+    return {name: points for name, _, points in table(course, assignment)}.get(learner)
 
 
 def table(course: Path, assignment: Assignment) -> list[tuple]:

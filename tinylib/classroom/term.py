@@ -3,7 +3,7 @@
 import json
 import os
 import shutil
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from tinylib.classroom import assignment as assignments
@@ -186,7 +186,8 @@ def feedback(klass: Class, args) -> int:
     """feedback/STUDENT/LAB/LAB.{md,html}, with points and comments that a person gave in the formgrader."""
     found = wanted(klass, args)
     for result in results_of(klass, found)[1]:
-        text = feedbacks.markdown(result, found, gradebook.by_hand(klass.folder, found, result.learner))
+        given = gradebook.by_hand(klass.folder, found, result.learner)
+        text = feedbacks.markdown(result, found, given, gradebook.total(klass.folder, found, result.learner))
         folder = klass.folder / "feedback" / result.learner / found.stem
         write_whole(folder / f"{found.stem}.md", text)
         write_whole(folder / f"{found.stem}.html", feedbacks.page(text, f"{found.stem}: {result.learner}"))
@@ -197,11 +198,18 @@ def feedback(klass: Class, args) -> int:
 def export(klass: Class, args) -> int:
     """One CSV of all released labs, or of one."""
     labs = [wanted(klass, args)] if args.lab else [assignments.read(p) for p in sorted((klass.folder / "release").glob("*/*.ipynb"))]
-    rows = [exporting.row(r, lab, gradebook.by_hand(klass.folder, lab, r.learner)) for lab in labs for r in results_of(klass, lab)[1]]
+    rows = [booked(klass, lab, r) for lab in labs for r in results_of(klass, lab)[1]]
     path = klass.folder / f"grades-{args.format}.csv"
     write_whole(path, exporting.FORMATS[args.format](rows))
     print(path)
     return 0
+
+
+def booked(klass: Class, lab, result: Result) -> exporting.Row:
+    """A row whose total is the gradebook's: with points that a person changed, extra credit and the late penalty."""
+    row = exporting.row(result, lab, gradebook.by_hand(klass.folder, lab, result.learner))
+    total = gradebook.total(klass.folder, lab, result.learner)
+    return row if total is None else replace(row, points=round(total, 6))
 
 
 def report(klass: Class, args) -> int:
