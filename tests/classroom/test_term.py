@@ -139,6 +139,15 @@ def test_the_sandbox_refuses_needs_that_bring_answers(tmp_path):
     assert staged == {"wire", "confine", "worker", "run", "facts", "limits", "start_here", "units"}
 
 
+def test_folders_of_killed_graders_are_swept(tmp_path):
+    gone = subprocess.Popen(["true"])
+    gone.wait()
+    for name in (f"judge-{gone.pid}-x", f"judge-{os.getpid()}-x", "judge-other"):
+        (tmp_path / name / "code").mkdir(parents=True)
+    sandbox.sweep(tmp_path)
+    assert {p.name for p in tmp_path.iterdir()} == {f"judge-{os.getpid()}-x", "judge-other"}
+
+
 def test_the_secret_is_the_owners(tmp_path):
     assert plain.secret_of(tmp_path) == plain.secret_of(tmp_path) and (tmp_path / ".secret").stat().st_mode & 0o077 == 0
     (tmp_path / ".secret").write_text("short")

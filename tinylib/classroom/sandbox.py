@@ -139,7 +139,8 @@ class Sandbox:
         self.needs, self.process, self.mib = needs, None, 0
 
     def __enter__(self):
-        self.folder = Path(tempfile.mkdtemp(prefix="judge-"))
+        sweep(Path(tempfile.gettempdir()))
+        self.folder = Path(tempfile.mkdtemp(prefix=f"judge-{os.getpid()}-"))
         self.uid = confine.FIRST_UID + int.from_bytes(os.urandom(4), "big") % 1_000_000_000 if os.geteuid() == 0 and self.level.name != "container" else 0
         try:
             self._start()
@@ -230,6 +231,25 @@ class Sandbox:
 
     def __exit__(self, *_):
         self.close()
+
+
+def sweep(folder: Path) -> None:
+    """Remove sandbox folders of ours whose grader was killed."""
+    for path in folder.glob("judge-*-*"):
+        pid = path.name.split("-")[1]
+        with contextlib.suppress(OSError):
+            if pid.isdigit() and path.stat().st_uid == os.geteuid() and not _alive(int(pid)):
+                shutil.rmtree(path, ignore_errors=True)
+
+
+def _alive(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True
 
 
 def end_user(uid: int) -> None:
