@@ -37,8 +37,11 @@ from tinylib.datasets import emoji
 from tinylib.datasets.emoji_scenes import Stream, one_a_concept, scenes
 from tinylib.measure.saved import saved_by_model, saved_bytes
 from tinylib.nn.fit import fit, predict_logits
+from tinylib.quantize.kmeans import codebook_bytes, share_weights
 from tinylib.show import plots, progress
 from tinylib.show.style import COLOURS, MARKERS
+from tinylib.train.frozen import FrozenConv2d
+from tinylib.train.group_norm import with_group_norm
 from tinylib.train.memory import layers_as_dicts, trace_layers, training_memory as parts_of
 from tinylib.train.tinytl import METHODS, drop_lite, lean, set_method
 
@@ -446,6 +449,20 @@ reveal("tinytl.saving", counted["full"] / counted["lite+bias"])
 # Rule and meter agree to the byte. Look at the two columns of `bias`: the same parameters, the same gradients, a hundred times less memory.
 # And look at `bn+last`: few parameters, much memory. A norm that trains its scale keeps its input, as a convolution does.
 
+# %% [markdown]
+# The activations are small now; what about the rest? Frozen weights need not be floats. The paper stores them as 8-bit codes into a table
+# of 256 values a layer, found by k-means (lab `quantization`). A layer of few weights stays as it is, for the table would be larger.
+
+# %%
+# NBVAL_CHECK_OUTPUT
+net = lean(set_method(copy.deepcopy(source), "lite+bias")).train()
+parts = parts_of(net, counted["lite+bias"])
+frozen = [m.weight.numel() for m in net.modules() if isinstance(m, FrozenConv2d)]
+saving = sum(max(0, 4 * n - codebook_bytes(n, 8)) for n in frozen)
+updates = parts.gradients + parts.momentum
+print(f"weights {parts.weights:,}, gradients and momentum {updates:,}, activations {parts.activations:,}: {parts.total:,} bytes")
+print(f"frozen convolutions at 8 bits: weights {parts.weights - saving:,}, in all {parts.total - saving:,} bytes")
+
 # %%
 figure, ax = plt.subplots(figsize=(7, 3))
 record = load_record("tinytl-memory")["by_batch"]
@@ -473,6 +490,8 @@ def accuracy(net):
     return np.mean([right[data.labels[held] == c].mean() for c in range(10)])      # each class counts alike
 
 print(f"before: {accuracy(plain):.1%} on {len(held)} pictures")
+coded = share_weights(copy.deepcopy(plain), {n: 8 for n, m in plain.named_modules() if isinstance(m, nn.Conv2d)})
+print(f"the same with frozen weights as 8-bit codes: {accuracy(coded.eval()):.1%}")
 
 # %% volatile=true
 with progress.bar("adapting") as on_step:
@@ -531,17 +550,14 @@ reveal("tinytl.gap", mean["full"] - mean["lite+bias"])
 # ## Break it
 #
 # A colleague wants to train with a batch of one. Batch norm cannot take its statistics from one picture, so every norm of the backbone
-# becomes a group norm, frozen like the rest. Only biases train. What happens to the memory?
+# becomes a group norm, frozen like the rest. Only biases train. (`with_group_norm` also standardises the weights of the convolutions before
+# them, to mean 0 and variance 1 in each filter, as the paper does. On frozen weights that is done once.) What happens to the memory?
 
 # %%
 # NBVAL_CHECK_OUTPUT
 net = set_method(drop_lite(source), "bias").train()
 print(f"batch norm with fixed statistics: {saved_by_model(lean(net), batch).bytes:>10,} bytes")
-grouped = copy.deepcopy(net)
-for name, norm in [(n, m) for n, m in grouped.named_modules() if isinstance(m, nn.BatchNorm2d)]:
-    new = nn.GroupNorm(norm.num_features // 8, norm.num_features)
-    new.weight.requires_grad_(False)
-    grouped.set_submodule(name, new)
+grouped = set_method(with_group_norm(drop_lite(source)), "bias").train()
 print(f"group norm, its scale frozen:     {saved_by_model(lean(grouped), batch).bytes:>10,} bytes")
 
 # %% [markdown]
@@ -557,6 +573,23 @@ one = batch[:1].clone()
 print(f"fixed statistics, batch of one:   {saved_by_model(lean(net), one).bytes:>10,} bytes")
 together, alone = net(batch)[:1], net(one)
 print("a picture's result does not depend on its batch:", torch.allclose(together, alone, atol=1e-4))
+
+# %% [markdown]
+# Group norm has its place where *everything* trains: then the statistics may not stand still. A picture's gradient should not depend on its
+# company, so eight pictures one by one must add up to the batch of eight. With batch norm in train mode they do not.
+
+# %%
+# NBVAL_CHECK_OUTPUT
+def gradient(net, pictures):
+    net.train().zero_grad()
+    F.cross_entropy(net(pictures), torch.zeros(len(pictures), dtype=torch.long)).backward()
+    return torch.cat([p.grad.flatten() for p in net.parameters()])
+
+for name, convert in (("batch norm", copy.deepcopy), ("group norm", with_group_norm)):
+    net = convert(drop_lite(load_model("tinytl-source"))).double()
+    net.requires_grad_(True)
+    whole, alone = gradient(net, batch.double()), sum(gradient(net, picture[None].double()) for picture in batch) / 8
+    print(f"{name}: one by one agrees with the batch to 1 part in a million: {bool((whole - alone).norm() < 1e-6 * whole.norm())}")
 
 # %% [markdown]
 # ## Decide

@@ -35,16 +35,19 @@ class _Conv(Function):
     @once_differentiable
     def backward(ctx, grad):
         (weight,) = ctx.saved_tensors
-        size, stride, padding, dilation, groups = ctx.geometry
-        grad_x = grad_bias = None
-        if ctx.needs_input_grad[0] and weight.shape[2:] == (1, 1) and groups == 1 and stride == (1, 1) and padding == (0, 0):
-            grad_x = F.conv2d(grad, weight.transpose(0, 1))         # the same, and faster
-        elif ctx.needs_input_grad[0]:
-            rest = [size[i] - ((grad.shape[2 + i] - 1) * stride[i] - 2 * padding[i] + dilation[i] * (weight.shape[2 + i] - 1) + 1) for i in (0, 1)]
-            grad_x = F.conv_transpose2d(grad, weight, None, stride, padding, rest, groups, dilation)
+        grad_x = input_gradient(grad, weight, *ctx.geometry) if ctx.needs_input_grad[0] else None
+        grad_bias = None
         if ctx.needs_input_grad[2]:
             grad_bias = grad.sum((0, 2, 3))
         return grad_x, None, grad_bias, None, None, None, None
+
+
+def input_gradient(grad: Tensor, weight: Tensor, size, stride, padding, dilation, groups: int) -> Tensor:
+    """Gradient (n, c, *size) of a convolution's input from that of its output (n, k, h', w'); all but `groups` are pairs."""
+    if weight.shape[2:] == (1, 1) and groups == 1 and stride == (1, 1) and padding == (0, 0):
+        return F.conv2d(grad, weight.transpose(0, 1))           # the same, and faster
+    rest = [size[i] - ((grad.shape[2 + i] - 1) * stride[i] - 2 * padding[i] + dilation[i] * (weight.shape[2 + i] - 1) + 1) for i in (0, 1)]
+    return F.conv_transpose2d(grad, weight, None, stride, padding, rest, groups, dilation)
 
 
 def frozen_conv2d(x: Tensor, weight: Tensor, bias: Tensor | None = None, stride=1, padding=0, dilation=1, groups: int = 1) -> Tensor:

@@ -16,6 +16,7 @@ from tinylib.nn.blocks import InvertedResidual
 from tinylib.nn.layers import initialise
 from tinylib.nn.models import garment_net
 from tinylib.train.frozen import FrozenConv2d, FrozenNorm2d, MeanPool2d, PackedReLU, PackedReLU6
+from tinylib.train.group_norm import FrozenStandardConv2d, StandardConv2d, group_norm
 
 METHODS = ("full", "bn+last", "last", "bias", "lite", "lite+bias")
 NORMS = (nn.BatchNorm2d, nn.GroupNorm)
@@ -43,10 +44,10 @@ class LiteResidual(nn.Module):
         groups = groups if c_in % groups == 0 else 1
         self.pool = MeanPool2d(2) if max(size_in) > 1 else nn.Identity()
         self.conv = nn.Conv2d(c_in, c_in, kernel, stride=stride, padding=kernel // 2, groups=groups, bias=False)
-        self.norm = _group_norm(c_in, per_group)
+        self.norm = group_norm(c_in, per_group)
         self.act = nn.ReLU()
         self.project = nn.Conv2d(c_in, c_out, 1, bias=False)
-        self.scale = _group_norm(c_out, per_group)
+        self.scale = group_norm(c_out, per_group)
         nn.init.zeros_(self.scale.weight)
 
     def forward(self, x: Tensor, size: Iterable[int]) -> Tensor:
@@ -181,15 +182,13 @@ def _lean_layer(module: nn.Module, follower_keeps_input: bool) -> nn.Module | No
     frozen = getattr(module, "weight", None) is not None and not module.weight.requires_grad
     if type(module) is nn.Conv2d and frozen:
         return FrozenConv2d(module)
+    if type(module) is StandardConv2d and frozen:
+        return FrozenStandardConv2d(module)
     if type(module) is HeldNorm2d and frozen:
         return FrozenNorm2d(module)
     if type(module) is nn.ReLU and not follower_keeps_input:
         return PackedReLU()
     return PackedReLU6() if type(module) is nn.ReLU6 else None
-
-
-def _group_norm(channels: int, per_group: int) -> nn.GroupNorm:
-    return nn.GroupNorm(channels // per_group if channels % per_group == 0 else 1, channels)
 
 
 @torch.no_grad()
