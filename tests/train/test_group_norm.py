@@ -16,7 +16,8 @@ from tinylib.train.memory import saved_by_rule, trace_layers, training_memory
 from tinylib.train.tinytl import METHODS, LiteResidual, add_lite, drop_lite, lean, set_method
 
 CONVS = [  # c_in, c_out, kernel, stride, padding, dilation, groups, bias
-    (3, 4, 1, 1, 0, 1, 1, True), (4, 6, 3, 2, 1, 1, 2, False), (4, 4, 5, 3, 2, 1, 4, True), (2, 2, 3, 1, 2, 2, 1, False), (4, 8, (3, 1), (1, 2), (1, 0), 1, 4, True)]
+    (3, 4, 1, 1, 0, 1, 1, True), (4, 6, 3, 2, 1, 1, 2, False), (4, 4, 5, 3, 2, 1, 4, True), (2, 2, 3, 1, 2, 2, 1, False),
+    (4, 8, (3, 1), (1, 2), (1, 0), 1, 4, True)]
 
 
 def draw(*shape, seed=0):
@@ -68,7 +69,8 @@ def test_two_weights_by_hand():
 BUGS = {"deviation of a sample": ("filter_statistics", lambda w, eps: (w.mean((1, 2, 3), keepdim=True), (w.var((1, 2, 3), keepdim=True) + eps).sqrt())),
         "mean over the layer": ("filter_statistics", lambda w, eps: (w.mean(), (w.var((1, 2, 3), keepdim=True, correction=0) + eps).sqrt())),
         "gradient passed straight": ("standardise_gradient", lambda g, w, eps: g),
-        "gradient of the scale forgotten": ("standardise_gradient", lambda g, w, eps: (g - g.mean((1, 2, 3), keepdim=True)) / module.filter_statistics(w, eps)[1]),
+        "gradient of the scale forgotten": (
+            "standardise_gradient", lambda g, w, eps: (g - g.mean((1, 2, 3), keepdim=True)) / module.filter_statistics(w, eps)[1]),
         "raw weight on the way back": ("input_gradient", None)}
 
 
