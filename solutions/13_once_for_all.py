@@ -304,9 +304,8 @@ reveal("once_for_all.recalibrated", round(100 * half_width["recalibrated"], 1), 
 # disturb each other. **Progressive shrinking** goes in order: the full network first, then kernels, then depths, then widths (sorted
 # before each step). In each step a network is drawn at random; it learns from the labels and from the full network, which stays frozen as its teacher.
 #
-# Ours is a very short one: 140 steps of 64 images, 20 seconds of computing for all two million networks. Does it help? And how far is it from
-# networks that were
-# *trained alone*, seven epochs from fresh weights each?
+# Ours is a short one: six epochs over 9,000 images, about four minutes of computing for all two million networks. Does it help? And how far is it from
+# networks that were *trained alone*, seven epochs from fresh weights each?
 
 # %%
 names = [n for n in effects["shrunk"] if n != "full"]
@@ -327,8 +326,7 @@ plt.show()
 
 # %% [markdown]
 # Read it honestly. One seed, and a shrinking far shorter than the paper's 180 epochs. A network that is trained alone for 16 to 50 seconds is better
-# than the same
-# one cut out of ours. What we bought is not accuracy; it is that the *next* network is free.
+# than the same one cut out of ours. What we bought is not accuracy; it is that the *next* network is free.
 #
 # ## Latency tables
 #
@@ -438,7 +436,7 @@ panel("once_for_all.devices", {"once_for_all.evolve": evolve, "once_for_all.reca
 # ## Experiment: evolution against blind drawing
 #
 # Both get the same budget on the microcontroller and the same number of scores on the predictor, ten seeds (*recorded*, `once_for_all-devices`). For three of
-# them the winners were then measured on 1,000 test images: a better *guess* is worth nothing if the network is not better.
+# them the winners were then measured on 4,000 test images: a better *guess* is worth nothing if the network is not better.
 
 # %%
 record = load_record("once_for_all-devices")
@@ -535,12 +533,12 @@ answer("once_for_all.quiz.5", 0.2886)  ### SOLUTION: None
 # | | published (Cai et al., ICLR 2020) | here |
 # |---|---|---|
 # | networks in one | more than $10^{19}$ | 2,012,283 |
-# | training, once | 1,200 GPU-hours | about 200 seconds of one core |
+# | training, once | 1,200 GPU-hours | about eight minutes of one core |
 # | shrinking against plain cuts | 2.5 to 3.7 points, small sub-nets (as remembered) | title of the shrinking figure; one seed |
-# | predictor | 16,000 pairs, error 0.21 % (as remembered) | 160 pairs; tau above |
+# | predictor | 16,000 pairs, error 0.21 % (as remembered) | 1,000 pairs; tau above |
 #
-# Why the gap? Our images are easy and our networks small, so cuts differ more in luck and less in size; our shrinking is 140 steps, theirs 180 epochs. And 160
-# pairs on 400 images carry noise of about two points each, which no predictor can rank away. The claims, with intervals, are in
+# Why the gap? Our images are easy and our networks small, so cuts differ more in luck and less in size; our shrinking is six epochs, theirs 180. And
+# pairs on 500 images carry noise of nearly two points each, which no predictor can rank away. The claims, with intervals, are in
 # `data/claims/once_for_all.toml`.
 
 # %% [markdown]

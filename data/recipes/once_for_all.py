@@ -19,10 +19,10 @@ from tinylib.search.space import Space
 
 SEED = 0
 DEVICES = ("microcontroller", "mobile_gpu", "matrix_accelerator")
-PAIRS, PAIR_IMAGES, PAIR_RECALIBRATION = 160, 400, 128
+PAIRS, PAIR_IMAGES, PAIR_RECALIBRATION = 1_000, 500, 250
 TRAIN = 9_000           # images used for training here
-FULL_EPOCHS, SHRINK_EPOCHS = 7, (0.1, 0.1, 0.1, 0.2, 0.4)
-RECALIBRATION, VALIDATION, TEST = 250, 500, 1_000
+FULL_EPOCHS, SHRINK_EPOCHS = 7, (1, 1, 1, 1, 2)
+RECALIBRATION, TEST = 500, 4_000
 
 
 def flip(x, generator):
@@ -50,17 +50,17 @@ def train_full(seed):
 
 
 def shrink(teacher, seed):
-    """Progressive shrinking from the full network, which stays as the frozen teacher; one network a step, to be done in half a minute."""
+    """Progressive shrinking from the full network, which stays as the frozen teacher."""
     images, labels, _ = training_images()
     net = SuperNet(Shape()).to(memory_format=torch.channels_last)
     net.load_state_dict(teacher.state_dict())
     teacher.eval()
-    for (name, allowed, _), epochs in zip(phases(net.shape), SHRINK_EPOCHS):
+    for (name, allowed, count), epochs in zip(phases(net.shape), SHRINK_EPOCHS):
         if name.startswith("width"):
             net.sort(kept=() if name == "width 1" else allowed["expand"][1:-1])
         space = narrowed(net.space, allowed)
-        fit(net, (images, labels), epochs=epochs, lr=0.02, batch=64, weight_decay=3e-4, generator=generator(seed, name), augment=flip,
-            loss=shrinking_loss(net, space, rng(seed, name), teacher=teacher), on_step=progress(name))
+        fit(net, (images, labels), epochs=epochs, lr=0.03, batch=128, weight_decay=3e-4, generator=generator(seed, name), augment=flip,
+            loss=shrinking_loss(net, space, rng(seed, name), count=count, teacher=teacher), on_step=progress(name))
     return net
 
 
@@ -93,7 +93,7 @@ def candidate(space: Space, kernel, expand, depth, resolution):
 
 
 def probe(net, data, images):
-    """Accuracy of every probe network on the first 1,000 test images: stale statistics, and recalibrated."""
+    """Accuracy of every probe network on the first 4,000 test images: stale statistics, and recalibrated."""
     found = {}
     test = data.test.take(TEST).tensors()
     for name, sizes in PROBES.items():
@@ -110,7 +110,7 @@ def train_alone(sizes, seed):
     net = SuperNet(Shape())
     plain = initialise(net.extract(candidate(net.space, *sizes)), generator(seed, "alone")).to(memory_format=torch.channels_last)
     fit(plain, (resized(images, sizes[3]), labels), epochs=FULL_EPOCHS, lr=0.1, weight_decay=3e-4, generator=generator(seed, "order"), augment=flip)
-    x, y = data.test.take(4_000).tensors()
+    x, y = data.test.take(TEST).tensors()
     return evaluate(plain, (resized(x, sizes[3]), y))
 
 
@@ -122,7 +122,7 @@ def restored(name):
 
 
 def effects():
-    """Remake the accuracies of seven networks cut from the full one, sorted, shrunk, and of two trained alone (about three minutes)."""
+    """Remake the accuracies of seven networks cut from the full one, sorted, shrunk, and of two trained alone (about five minutes)."""
     torch.set_num_threads(1)
     start = time.process_time()
     save_effects(cut_effects(), {name: train_alone(PROBES[name], SEED) for name in ALONE}, time.process_time() - start)
@@ -138,7 +138,7 @@ def cut_effects():
 
 def save_effects(cuts, alone, seconds):
     save_record("once_for_all-effects", {**cuts, "alone": alone}, recipe="tinylib data make once_for_all-effects", seed=SEED, seconds=seconds,
-                note="test accuracy of networks cut from the full one, sorted or shrunk (first 1,000 images) or trained alone (4,000); one seed")
+                note="test accuracy of networks cut from the full one, sorted or shrunk or trained alone (first 4,000 images); one seed")
 
 
 def save(name, net, start):
@@ -153,14 +153,14 @@ def teacher():
 
 
 def supernet():
-    """Remake the shrunk super-network from the shipped full one (half a minute)."""
+    """Remake the shrunk super-network from the shipped full one (about five minutes)."""
     torch.set_num_threads(1)
     start = time.process_time()
     save("supernet", shrink(restored("teacher"), SEED), start)
 
 
 def pairs():
-    """Remake the (code, accuracy) pairs of the shrunk super-network on validation images (about a minute)."""
+    """Remake the (code, accuracy) pairs of the shrunk super-network on validation images (about four minutes)."""
     start = time.process_time()
     save_pairs(measured_pairs(0, PAIRS), time.process_time() - start)
 
@@ -242,7 +242,7 @@ def devices():
         races.append({"evolution": ours.score, "random": blind.score, "evaluations": ours.evaluations, "true": true,
                       "history": ours.history})
     save_record("once_for_all-devices", {"rows": rows, "races": races, "budget": budget}, recipe="tinylib data make once_for_all-devices", seed=SEED,
-                seconds=time.process_time() - start, note="winners for half of the full network's latency, 1,000 test images; races on the predictor")
+                seconds=time.process_time() - start, note="winners for half of the full network's latency, 4,000 test images; races on the predictor")
 
 
 def taus():
