@@ -8,7 +8,7 @@ import torch.nn.functional as F
 
 from tinylib.accel.machine import load_machine
 from tinylib.accel.spatten import Work, simulated
-from tinylib.core.checkpoint import load_model, save_checkpoint, save_record
+from tinylib.core.checkpoint import load_model, load_record, save_checkpoint, save_record
 from tinylib.core.seed import derive, generator
 from tinylib.datasets import verses
 from tinylib.nn.fit import evaluate, fit
@@ -78,7 +78,9 @@ def writer():
 
 # Bits of the reader are static (all fetched at once), as in the paper for BERT; the writer's are progressive.
 READER_PLANS = {"dense, 32 bits": Plan(), "tokens": Plan(tokens=0.35), "heads": Plan(heads=0.5), "values": Plan(values=0.35),
-                "bits": Plan(msb=8), "all four": Plan(tokens=0.35, heads=0.5, values=0.35, msb=8)}
+                "bits": Plan(msb=8), "all four": Plan(tokens=0.35, heads=0.5, values=0.35, msb=8),
+                "gentle": Plan(tokens=0.7, msb=6)}
+EFFECT_PLANS = {"dense, 32 bits": Plan(), "tokens": Plan(tokens=0.7), "bits": Plan(msb=6), "gentle": Plan(tokens=0.7, msb=6)}
 WRITER_PLANS = {"dense, 32 bits": Plan(), "tokens": Plan(tokens=0.35), "heads": Plan(heads=0.75), "values": Plan(values=0.35),
                 "bits, no refetch": Plan(msb=6), "bits": Plan(msb=6, lsb=4, threshold=0.1),
                 "all four": Plan(tokens=0.35, heads=0.75, values=0.35, msb=6, lsb=4, threshold=0.1)}
@@ -125,6 +127,67 @@ def sweep():
     save_record("spatten-sweep", rows, recipe="tinylib data make spatten-sweep", seed=0, seconds=time.process_time() - start,
                 note="Accuracy and nats: measured on the first 1,000 validation passages. DRAM bytes and cycles: simulated, attention only, mean of 20, "
                 "one sixteenth of the SpAtten machine; dense is the same machine with 32-bit numbers.")
+
+
+def effects():
+    """The gentle plan, chosen on validation, once on all test passages; three readers (about a minute of CPU)."""
+    torch.set_num_threads(1)
+    start, test = time.process_time(), verses.load().test
+    runs = [{name: reader_row(load_model(f"spatten-reader{seed}"), test, plan) for name, plan in EFFECT_PLANS.items()} for seed in range(3)]
+    save_record("spatten-effects", {"passages": len(test), "runs": runs}, recipe="tinylib data make spatten-effects", seed=0,
+                seconds=time.process_time() - start, note="Accuracy: measured once on all test passages, three networks. DRAM bytes and cycles: simulated, "
+                "attention only, mean of 20 passages, one sixteenth of the SpAtten machine; dense is the same machine with 32-bit numbers.")
+
+
+def over_runs(number):
+    """Mean and 95 % t-interval over the three readers; `number(run)` is one number of a run."""
+    values = np.array([number(run) for run in load_record("spatten-effects")["runs"]])
+    half = 4.3027 * values.std(ddof=1) / np.sqrt(len(values)) if len(values) > 1 else 0.0
+    return {"value": float(values.mean()), "low": float(values.mean() - half), "high": float(values.mean() + half)}
+
+
+def accuracy_change():
+    """Points of test accuracy that the gentle plan adds to the dense reader, paired by seed."""
+    return over_runs(lambda run: 100 * (run["gentle"]["accuracy"] - run["dense, 32 bits"]["accuracy"]))
+
+
+def reader_ratio(plan, key):
+    """How many times fewer bytes or cycles a plan needs than the dense reader."""
+    return over_runs(lambda run: run["dense, 32 bits"][key] / run[plan][key])
+
+
+def bytes_ratio():
+    """DRAM bytes, dense over gentle."""
+    return reader_ratio("gentle", "dram_bytes")
+
+
+def bytes_ratio_tokens():
+    """DRAM bytes, dense over tokens alone."""
+    return reader_ratio("tokens", "dram_bytes")
+
+
+def bytes_ratio_bits():
+    """DRAM bytes, dense over bits alone."""
+    return reader_ratio("bits", "dram_bytes")
+
+
+def cycles_ratio():
+    """Cycles, dense over gentle."""
+    return reader_ratio("gentle", "cycles")
+
+
+def refetch_gain():
+    """Nats of the last word that fetching low bits saves: no refetch minus refetch (validation, one writer)."""
+    rows = load_record("spatten-sweep")["writer"]
+    gain = rows["bits, no refetch"]["nats"] - rows["bits"]["nats"]
+    return {"value": gain, "low": gain, "high": gain}
+
+
+def scale_bytes_ratio():
+    """DRAM bytes of one step at the size of GPT-2, dense over all four."""
+    rows = load_record("spatten-scale")
+    ratio = rows["dense, 32 bits"]["dram_bytes"] / rows["all four"]["dram_bytes"]
+    return {"value": ratio, "low": ratio, "high": ratio}
 
 
 def step_work(n=1024, layers=12, heads=12, tokens=1.0, live=1.0, values=1.0, msb=32, lsb=0, asked=0.0):
