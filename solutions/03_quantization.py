@@ -372,7 +372,7 @@ for module in list(student.modules()):
     if isinstance(module, nn.Conv2d | nn.Linear):
         parametrize.register_parametrization(module, "weight", Rounded())
 before = evaluate(student, few)
-with progress.bar(40) as show_step:
+with progress.bar("training through the rounding") as show_step:
     fit(student, splits.train.tensors(), epochs=0.303, lr=0.01, weight_decay=0.0, generator=torch.Generator().manual_seed(0), on_step=show_step)
 print(f"4 bits everywhere: {before:.1%} as rounded, {evaluate(student, few):.1%} after 40 steps; float {evaluate(net, few):.1%}")
 

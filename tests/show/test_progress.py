@@ -19,3 +19,9 @@ def test_bar_follows_steps(monkeypatch, capsys, static):
     shown = capsys.readouterr().err
     assert ("fit" in shown) is not static
     assert static or (bars[0].n == 4 and "4/5" in shown)
+
+
+def test_a_bar_named_by_a_number_is_refused_even_when_nobody_watches(monkeypatch):
+    monkeypatch.setenv("TINYLIB_STATIC", "1")
+    with pytest.raises(TypeError, match="named by text, not by 40"), progress.bar(40):
+        pass

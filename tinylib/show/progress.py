@@ -28,6 +28,8 @@ def bar(what: str = "training") -> Iterator[Callable[[Step], None]]:
     `with bar("fine-tuning") as on_step: fit(model, data, ..., on_step=on_step)`. The first step tells the total; a step may be
     skipped or repeated, the bar follows the largest index.
     """
+    if not isinstance(what, str):
+        raise TypeError(f"a bar is named by text, not by {what!r}; fit tells it the number of steps")
     with tqdm(desc=what, unit="step", leave=False, disable=is_static()) as progress:
         def on_step(step: Step) -> None:
             progress.total = step.total
