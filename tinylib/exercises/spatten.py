@@ -39,7 +39,8 @@ def random_step(rng: np.random.Generator) -> Args:
 def step_instances(rng: np.random.Generator) -> list[Args]:
     past = step_case(rng, 4, 1, 0, 2) | {"importance": np.array([0.0, 0.0, 50.0, 0.0])}
     past["probs"][:] = [[[0, 9, 1, 1]] * 4]
-    fixed = [past, step_case(rng, 3, 1, 0, 2), step_case(rng, 4, 1, 1, 2), step_case(rng, 4, 2, 2, 1), step_case(rng, 5, 2, 1, 4, 2)]
+    back = step_case(rng, 4, 1, 0, 2) | {"importance": np.array([0.0, 99.0, 0.0, 0.0]), "alive": np.array([True, False, True, True])}
+    fixed = [past, back, step_case(rng, 3, 1, 0, 2), step_case(rng, 4, 1, 1, 2), step_case(rng, 4, 2, 2, 1), step_case(rng, 5, 2, 1, 4, 2)]
     return sorted(fixed + [random_step(rng) for _ in range(16)], key=size_of)
 
 
@@ -186,6 +187,9 @@ TOP = Exercise(
 # --- progressive quantization -------------------------------------------------------------------------------------------
 
 
+LEVEL = {"q": np.zeros((1, 1, 4)), "k": np.ones((1, 4, 4)), "threshold": 0.25}      # every probability is exactly the threshold
+
+
 def fetch_case(rng: np.random.Generator, shape: tuple, m: int, threshold: float) -> Args:
     h, n, d = shape
     return {"q": rng.integers(-2, 3, (h, n, d)).astype(float), "k": rng.integers(-2, 3, (h, m, d)).astype(float), "threshold": threshold}
@@ -196,10 +200,9 @@ def random_fetch(rng: np.random.Generator) -> Args:
 
 
 def fetch_instances(rng: np.random.Generator) -> list[Args]:
-    level = {"q": np.zeros((1, 1, 4)), "k": np.ones((1, 4, 4)), "threshold": 0.25}
     peaked = {"q": np.array([[[2.0, 0, 0, 0], [0, 0, 0, 0]]]), "k": np.array([[[2.0, 0, 0, 0], [-2.0, 0, 0, 0]]]), "threshold": 0.6}
     soft = {"q": np.array([[[1.0, 0, 0, 0]]]), "k": np.array([[[2.0, 0, 0, 0], [0, 0, 0, 0]]]), "threshold": 0.8}
-    return sorted([level, peaked, soft, *(random_fetch(rng) for _ in range(12))], key=size_of)
+    return sorted([LEVEL, peaked, soft, *(random_fetch(rng) for _ in range(12))], key=size_of)
 
 
 def fetch_oracle(args: Args) -> Facts:
