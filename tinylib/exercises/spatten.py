@@ -118,7 +118,8 @@ def random_values(rng: np.random.Generator) -> Args:
 
 
 def top_instances(rng: np.random.Generator) -> list[Args]:
-    fixed = [{"values": [5, 7], "k": 1}, {"values": [2, 2, 1], "k": 1}, {"values": [3, 3, 3, 3], "k": 2}, {"values": [1, 4, 2, 4, 3], "k": 4}, {"values": [6], "k": 0}]
+    fixed = [{"values": [5, 7], "k": 1}, {"values": [2, 2, 1], "k": 1}, {"values": [3, 3, 3, 3], "k": 2}, {"values": [1, 4, 2, 4, 3], "k": 4},
+             {"values": [6], "k": 0}]
     return sorted(fixed + [random_values(rng) for _ in range(20)], key=size_of)
 
 

@@ -56,7 +56,8 @@ def ask_ties(rng: np.random.Generator) -> Item:
     return Item("A top-k engine keeps every token whose importance is at least the k-th largest. What goes wrong?",
                 letter("b", {"a": "The k-th itself is kept.", "c": "No sort is needed to compare.", "d": "Order is kept: places are only marked."}),
                 "With ties more than k reach the limit, and a buffer for k rows runs over.",
-                (("a", "the k-th token is lost"), ("b", "with ties more than k tokens stay"), ("c", "it needs a full sort"), ("d", "tokens change their order")))
+                (("a", "the k-th token is lost"), ("b", "with ties more than k tokens stay"), ("c", "it needs a full sort"),
+                 ("d", "tokens change their order")))
 
 
 def ask_bits(rng: np.random.Generator) -> Item:
@@ -75,7 +76,8 @@ def ask_cascade(rng: np.random.Generator) -> Item:
 
 def ask_generation(rng: np.random.Generator) -> Item:
     return Item("Why do fewer bytes speed up generation more than reading a whole passage?",
-                letter("a", {"b": "Both use the same attention.", "c": "Generation has one query a step: it computes less.", "d": "Weights are not counted in either."}),
+                letter("a", {"b": "Both use the same attention.", "c": "Generation has one query a step: it computes less.",
+                             "d": "Weights are not counted in either."}),
                 "One query uses each fetched key once. With many queries the same keys feed many MACs, and the multipliers are the limit.",
                 (("a", "one query uses each key once: memory is the limit"), ("b", "it uses another attention"), ("c", "it does more MACs per byte"),
                  ("d", "it has smaller weights")))
