@@ -130,7 +130,7 @@ def one_seed(seed, train_data, test):
 
 
 def seeds():
-    """Five networks, each in seven forms, tested once (about 6 minutes of CPU). Goes on where it stopped."""
+    """Up to five networks (three are in the record), each in seven forms, tested once (about 6 minutes of CPU). Goes on where it stopped."""
     torch.set_num_threads(1)
     splits = garments.load()
     train_data, test = tensors(splits.train), tensors(splits.test)
