@@ -1,0 +1,1 @@
+"""Generative adversarial networks: how to make them cheap, elastic and data-efficient."""
