@@ -200,7 +200,8 @@ def edits(net, config=PREVIEW, count=COUNT):
     pictures = torch.cat([net.synthesis(part)[-1] for part in w.split(100)])
     test, result = net.mapping(test_latents(count)), {}
     for name, attribute in ATTRIBUTES.items():
-        step = direction(w, attribute(pictures)) * 2 * (w @ direction(w, attribute(pictures))).std()
+        way = direction(w, attribute(pictures))
+        step = way * (w @ way).std()
         moves = [torch.cat([attribute(net.synthesis(p + step, c)[-1]) - attribute(net.synthesis(p, c)[-1]) for p in test.split(100)])
                  for c in (config, FULL)]
         asked = moves[1] > 0
@@ -269,3 +270,63 @@ def adapting():
     """How many times nearer the half sub-generator is than the same slice of the generator before the second stage."""
     record = load_record("anycost_gan-effects")
     return interval([record["sliced"]["32"]["0.5"] / r["anycost"]["32"]["0.5"] for r in record["runs"]])
+
+
+def as_fast(config, batch, rounds=9):
+    """How many times as fast a slice is as the full generator: median of medians of paired rounds, and their range."""
+    from tinylib.gan.order import extract
+    from tinylib.measure.latency import race
+    torch.set_num_threads(1)
+    net = load_model("anycost_gan-anycost")
+    pair, z = {"full": net, "slice": extract(net, config)}, test_latents(batch)
+    with torch.no_grad():
+        rows = [race({name: (lambda n=n: n(z)) for name, n in pair.items()}, runs=60, seconds=2) for _ in range(rounds)]
+    factors = sorted(row["full"].median_ms / row["slice"].median_ms for row in rows)
+    return {"value": factors[len(factors) // 2], "low": factors[0], "high": factors[-1]}
+
+
+def preview_one():
+    """Preview against full, one picture at a time."""
+    return as_fast(PREVIEW, 1)
+
+
+def preview_eight():
+    """Preview against full, eight pictures at a time."""
+    return as_fast(PREVIEW, 8)
+
+
+def half_one():
+    """Half the channels at full side against full, one picture at a time."""
+    return as_fast(HALF, 1)
+
+
+def half_eight():
+    """Half the channels at full side against full, eight pictures at a time."""
+    return as_fast(HALF, 8)
+
+
+def preview_macs():
+    """MACs of the full generator over those of the preview: exact."""
+    factor = macs() / macs(PREVIEW)
+    return {"value": factor, "low": factor, "high": factor}
+
+
+def agreement():
+    """Percent of edits that move preview and full picture the same way, mean of three attributes: over three second stages."""
+    from scipy import stats
+    shares = np.array([100 * np.mean([a["agree"] for a in e.values()]) for e in load_record("anycost_gan-effects")["edits"].values()])
+    half = stats.t.ppf(0.975, len(shares) - 1) * shares.std(ddof=1) / len(shares) ** 0.5
+    return {"value": float(shares.mean()), "low": float(shares.mean() - half), "high": float(min(100, shares.mean() + half))}
+
+
+def picked():
+    """Error of the uniform sub-generator over that of the searched one, over the budgets, one seed."""
+    factors = [row["uniform_error"] / row["found_error"] for row in load_record("anycost_gan-effects")["search"]]
+    return {"value": float(np.exp(np.mean(np.log(factors)))), "low": min(factors), "high": max(factors)}
+
+
+def quality_kept():
+    """Frechet distance of half the channels over that of the full generator, one seed."""
+    distances = load_record("anycost_gan-effects")["frechet"]
+    factor = distances["anycost 0.5"] / distances["anycost 1"]
+    return {"value": factor, "low": factor, "high": factor}

@@ -41,11 +41,12 @@ def project(net: Generator, target: Tensor, start: Tensor, *, steps: int = 150, 
 
 
 def direction(w: Tensor, scores: Tensor) -> Tensor:
-    """Unit vector (d,) along which `scores` (n,) rise: ridge regression of the scores on w (n, d)."""
-    centred = (w - w.mean(0)).double()
-    gram = centred.T @ centred + 1e-2 * len(w) * torch.eye(w.shape[1], dtype=torch.float64) * centred.square().mean()
-    slope = torch.linalg.solve(gram, centred.T @ (scores - scores.mean()).double())
-    return (slope / slope.norm()).to(w.dtype)
+    """Unit vector (d,) of the covariance of w (n, d) with `scores` (n,): where high scores lie among the latents that occur.
+
+    A regression's slope would point where little of w varies, and pictures would hardly move along it.
+    """
+    slope = (w - w.mean(0)).T @ (scores - scores.mean())
+    return slope / slope.norm()
 
 
 def redness(pictures: Tensor) -> Tensor:
@@ -56,11 +57,11 @@ def redness(pictures: Tensor) -> Tensor:
 
 
 def mouth(pictures: Tensor) -> Tensor:
-    """(b,): how much darker the place of the mouth is than the cheeks beside it and the forehead."""
+    """(b,): how much darker the place of the mouth is than the cheeks on both sides of it."""
     s = pictures.shape[-1]
-    grey = pictures.mean(1)
-    place = grey[:, 5 * s // 8:7 * s // 8, 3 * s // 8:5 * s // 8].mean((1, 2))
-    return grey[:, s // 8:s // 4, 3 * s // 8:5 * s // 8].mean((1, 2)) - place
+    rows = pictures.mean(1)[:, 5 * s // 8:7 * s // 8]
+    cheeks = torch.cat([rows[:, :, s // 8:s // 4], rows[:, :, 3 * s // 4:7 * s // 8]], 2)
+    return cheeks.mean((1, 2)) - rows[:, :, 3 * s // 8:5 * s // 8].mean((1, 2))
 
 
 def brightness(pictures: Tensor) -> Tensor:
@@ -69,4 +70,4 @@ def brightness(pictures: Tensor) -> Tensor:
     return pictures[:, :, side // 4:-side // 4, side // 4:-side // 4].mean((1, 2, 3))
 
 
-ATTRIBUTES = {"redder": redness, "mouth open": mouth, "brighter": brightness}
+ATTRIBUTES = {"redder": redness, "darker mouth": mouth, "brighter": brightness}
