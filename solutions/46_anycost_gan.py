@@ -1,5 +1,5 @@
 # ---
-# title: Anycost GAN: a preview in a tenth of the arithmetic
+# title: Anycost GAN: a preview in a ninth of the arithmetic
 # minutes: 80
 # prerequisites: start_here
 # systems: Anycost GAN
@@ -7,7 +7,7 @@
 # ---
 
 # %% [markdown]
-# # Anycost GAN: a preview in a tenth of the arithmetic
+# # Anycost GAN: a preview in a ninth of the arithmetic
 #
 # **80 minutes.** You need PyTorch convolutions. The computing takes about half a minute, on this machine, offline.
 #

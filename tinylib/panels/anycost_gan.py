@@ -92,7 +92,7 @@ def preview_compute(params: dict, functions: dict) -> dict:
 
 
 def preview_draw(figure: Figure, record: dict) -> None:
-    grid = figure.add_gridspec(2, 3, width_ratios=(1, 1, 1.1), wspace=0.5, hspace=1.2)
+    grid = figure.add_gridspec(2, 3, width_ratios=(1, 1, 1.1))
     _picture(figure.add_subplot(grid[:, 0]), record["small"], f"preview, {record['resolution']} px")
     _picture(figure.add_subplot(grid[:, 1]), record["full"], "full, 32 px")
     bars = (("million MACs", record["macs"] / 1e6, COLOURS["compute"]), ("milliseconds, measured now", record["ms"], COLOURS["ours"]))
@@ -142,7 +142,7 @@ def edit_compute(params: dict, functions: dict) -> dict:
 
 
 def edit_draw(figure: Figure, record: dict) -> None:
-    grid = figure.add_gridspec(2, 6, wspace=0.08, hspace=0.35)
+    grid = figure.add_gridspec(2, 6)
     for row, (name, (before, after)) in enumerate(record["pictures"].items()):
         for face in range(3):
             _picture(figure.add_subplot(grid[row, 2 * face]), before[face], f"{name}, before")
@@ -213,7 +213,7 @@ def budget_describe(record: dict) -> str:
 PANELS = (
     Panel("anycost_gan.preview", (Slider("ratio", "share of the channels", RATIOS, 0.5), Slider("resolution", "side (pixels)", RESOLUTIONS, 16),
                                   Slider("face", "face (number)", tuple(range(1, FACES + 1)), 1)),
-          preview_compute, preview_draw, preview_describe, uses=("anycost_gan.modulated_conv",), figsize=(8.2, 3.0)),
+          preview_compute, preview_draw, preview_describe, uses=("anycost_gan.modulated_conv",), figsize=(8.2, 3.8)),
     Panel("anycost_gan.edit", (Choice("attribute", "edit", tuple(ATTRIBUTES), "redder"),
                                Slider("strength", "step (standard deviations)", (-2, -1.5, -1, -0.5, 0, 0.5, 1, 1.5, 2), 1),
                                Slider("ratio", "share of the channels", RATIOS, 0.5)),
