@@ -67,7 +67,8 @@ def test_hand_grading_reaches_feedback_and_export(rehearsed):
         changed.manual_score, changed.extra_credit = 1, 0.5
         book.find_comment("start_here-quiz-1", found.stem, found.stem, "demo").manual_comment = "Nice quiz."
         book.db.commit()
-    klass, ask = term.open_course(course), argparse.Namespace(lab="start_here", format="csv", isolation=None, container="", hidden=None, workers=1)
+    klass = term.open_course(course)
+    ask = argparse.Namespace(lab="start_here", format="csv", isolation=None, container="", hidden=None, workers=1, exchange=False)
     term.grade(klass, ask)                                                      # a second run keeps what a person gave
     term.feedback(klass, ask)
     term.export(klass, ask)

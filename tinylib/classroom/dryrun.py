@@ -37,7 +37,8 @@ def rehearse(slug, isolation, container, course: Path, sent: Path) -> list[str]:
     """What went wrong, one line each."""
     print(term.init(course))
     klass = term.open_course(course)
-    ask = lambda **more: argparse.Namespace(**{"lab": slug, "isolation": isolation, "container": container, "hidden": None, "workers": 2} | more)
+    usual = {"lab": slug, "isolation": isolation, "container": container, "hidden": None, "workers": 2, "due": None, "exchange": False}
+    ask = lambda **more: argparse.Namespace(**usual | more)
     term.release(klass, ask())
     found = klass.assignment(slug)
     expected = make_class(found, sent)

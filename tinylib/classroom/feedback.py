@@ -10,12 +10,14 @@ MARKS = {"passed": "passed", "partly": "partly", "by hand": "graded by hand", "u
          "missing": "cell missing", "not started": "not started"}
 
 
-def markdown(result: Result, assignment: Assignment, hand: dict | None = None, total: float | None = None) -> str:
-    """The feedback as Markdown. `hand`: part id -> {"points", "comment"} of what a person graded; `total` where a gradebook knows it."""
+def markdown(result: Result, assignment: Assignment, hand: dict | None = None, total: float | None = None, late: float = 0.0) -> str:
+    """The feedback as Markdown. `hand`: part id -> {"points", "comment"} of what a person graded; `total` where a gradebook knows it; `late`: points lost."""
     hand = hand or {}
     if total is None:
         total = result.points + sum(float(hand.get(p.id, {}).get("points") or 0) for p in assignment.by_hand)
     lines = [f"# {assignment.stem}: {_plain(result.learner)}", "", f"**{total:g} of {assignment.points():g} points**", ""]
+    if late:
+        lines += [f"It came late: {late:g} points are taken off in this total.", ""]
     waiting = [p for p in assignment.by_hand if hand.get(p.id, {}).get("points") is None]
     if waiting:
         lines += [f"{assignment.points(waiting):g} points are graded by a person and still open.", ""]

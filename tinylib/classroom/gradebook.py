@@ -23,8 +23,11 @@ c.CourseDirectory.course_id = {name!r}
 c.GenerateAssignment.preprocessors = [LockCells, ClearOutput, CheckCellMetadata, ComputeChecksums, SaveCells, CheckCellMetadata]
 # The judge in place of Execute: no test cell of a submission is ever run.
 c.Autograde.autograde_preprocessors = [Judge, LimitOutput, SaveAutoGrades, AssignLatePenalties, CheckCellMetadata]
-# Late policy: c.AssignLatePenalties.plugin_class = "your.module.Plugin"
-'''
+# Late policy, one of nbgrader's or ours; due dates: tinylib class release --due, or the formgrader.
+# c.LateSubmissionPlugin.penalty_method = "zero"
+# c.AssignLatePenalties.plugin_class = "tinylib.classroom.late.PerDay"
+# c.PerDay.percent = 10
+{exchange}'''
 
 
 def questions_id(assignment: Assignment) -> str:
@@ -139,5 +142,37 @@ def table(course: Path, assignment: Assignment) -> list[tuple]:
         rows = []
         for submission in book.assignment_submissions(assignment.stem):
             grades = tuple(sorted((g.name, g.auto_score, g.manual_score, bool(g.needs_manual_grade)) for n in submission.notebooks for g in n.grades))
-            rows.append((submission.student.id, grades, submission.score - submission.late_submission_penalty))
+            rows.append((submission.student.id, grades, max(0.0, submission.score - submission.late_submission_penalty)))
         return sorted(rows)
+
+
+def set_due(course: Path, assignment: Assignment, due: str) -> str:
+    """Set the lab's due date ("2026-12-01 18:00 +0100"; UTC without an offset) and say it in UTC. TinylibError for what is no date."""
+    from tinylib.classroom.late import in_utc
+
+    try:
+        when = in_utc(due)
+    except (ValueError, OverflowError, TypeError):
+        raise TinylibError(f"{due!r} is no date. For example: --due '2026-12-01 18:00 +0100'") from None
+    with open_gradebook(course) as book:
+        book.update_or_create_assignment(assignment.stem, duedate=when)
+    return f"{when:%Y-%m-%d %H:%M:%S} UTC"
+
+
+def penalise(course: Path, assignment: Assignment) -> dict[str, float]:
+    """Ask the configured late policy again, with today's points and due date (nbgrader does so only in autograde); student -> points lost."""
+    from nbgrader.preprocessors import AssignLatePenalties
+
+    policy = AssignLatePenalties(parent=api(course))
+    policy.init_plugin()
+    lost = {}
+    with open_gradebook(course) as book:
+        for submission in book.assignment_submissions(assignment.stem):
+            late = submission.total_seconds_late
+            for notebook in submission.notebooks:
+                asked = policy.plugin_inst.late_submission_penalty(submission.student.id, notebook.score, late) if late > 0 else None
+                notebook.late_submission_penalty = None if asked is None else policy._check_late_penalty(notebook, asked)
+                if asked:
+                    lost[submission.student.id] = lost.get(submission.student.id, 0.0) + notebook.late_submission_penalty
+        book.db.commit()
+    return lost

@@ -8,9 +8,9 @@ from pathlib import Path
 
 from tinylib.classroom import assignment as assignments
 from tinylib.classroom import collect as collecting
+from tinylib.classroom import exchange, gradebook, sandbox
 from tinylib.classroom import export as exporting
 from tinylib.classroom import feedback as feedbacks
-from tinylib.classroom import gradebook, sandbox
 from tinylib.classroom import report as reports
 from tinylib.classroom.answers import Answers, read_folder
 from tinylib.classroom.grade import Cache, grade_all, write_whole
@@ -56,7 +56,7 @@ class Class:
     def students(self, assignment) -> list[str]:
         """Everybody in `submitted/` or `collected/`, and those of students.txt."""
         names = {p.parent.name for p in (self.folder / "submitted").glob(f"*/{assignment.stem}")}
-        names |= {p.name for p in (self.folder / "collected" / assignment.stem).glob("*") if p.is_dir()}
+        names |= {p.name for p in (self.folder / "collected" / assignment.stem).glob("*") if p.is_dir() and not p.name.startswith(".")}
         return sorted(names | set(self.listed()))
 
     def listed(self) -> list[str]:
@@ -65,14 +65,15 @@ class Class:
         return [s.strip() for s in path.read_text(encoding="utf-8").split("\n") if s.strip()] if path.exists() else []
 
 
-def init(folder: Path) -> str:
-    """Make a course folder; an existing one is left as it is."""
+def init(folder: Path, root: Path | None = None) -> str:
+    """Make a course folder; an existing one is left as it is. `root`: folder of nbgrader's exchange, which all students can reach."""
     if (folder / SETTINGS).exists():
         raise TinylibError(f"{folder} is a course folder already.")
     for name in ("source", "release", "submitted", "collected", "autograded", "feedback"):
         (folder / name).mkdir(parents=True, exist_ok=True)
     (folder / ".class").mkdir(mode=0o700, exist_ok=True)
-    write_whole(folder / "nbgrader_config.py", gradebook.CONFIG.format(name=folder.resolve().name))
+    write_whole(folder / "nbgrader_config.py", gradebook.CONFIG.format(
+        name=folder.resolve().name, exchange=f"c.Exchange.root = {str(root.resolve())!r}\n" if root else ""))
     secret_of(folder / ".class")
     write_whole(folder / SETTINGS, json.dumps({"isolation": "", "container": "", "hidden_dir": ""}, indent=1) + "\n")
     return f"{folder} is a course folder. Next: tinylib class release --course {folder} --lab start_here"
@@ -107,7 +108,15 @@ def release(klass: Class, args) -> int:
     print(f"nbgrader generate_assignment {found.stem} --force")
     gradebook.sure(lambda: gradebook.api(klass.folder).generate_assignment(found.stem, force=True), "generate_assignment")
     shutil.copyfile(path, klass.folder / "release" / found.stem / path.name)
-    print(f"Hand out {klass.folder / 'release' / found.stem / path.name} (or: nbgrader release_assignment {found.stem})")
+    if args.due:
+        print(f"nbgrader db assignment add {found.stem} --duedate {gradebook.set_due(klass.folder, found, args.due)!r}")
+    if args.exchange:
+        print(f"nbgrader release_assignment {found.stem} --force")
+        api = gradebook.api(klass.folder)
+        api.config.ExchangeReleaseAssignment.force = True
+        gradebook.sure(lambda: api.release_assignment(found.stem), "release_assignment")
+        return 0
+    print(f"Hand out {klass.folder / 'release' / found.stem / path.name} (to nbgrader's exchange: --exchange)")
     return 0
 
 
@@ -117,28 +126,15 @@ def collect(klass: Class, args) -> int:
     if args.source is None:
         print(f"nbgrader collect {found.stem}")
         gradebook.sure(lambda: gradebook.api(klass.folder).collect(found.stem, update=True), "collect")
+        names = exchange.take_over(klass.folder, found)
+        print(f"{len(names)} new from the exchange: {', '.join(names) or 'none'}")
         return 0
     with collecting.opened(Path(args.source)) as folder:
         names = collecting.students(folder, klass.listed())
         for name in names:
-            keep(klass, found, name, folder / name)
+            exchange.keep(klass.folder, found, name, folder / name, exchange.stamp_of(folder / name, missing_is_now=False, name=name))
     print(f"{len(names)} students in {klass.folder / 'collected' / found.stem}")
     return 0
-
-
-def keep(klass: Class, found, name: str, sent: Path) -> None:
-    """One student's files; a second collection replaces the first."""
-    target = klass.folder / "collected" / found.stem / name
-    shutil.rmtree(target, ignore_errors=True)
-    target.mkdir(parents=True)
-    for path in sorted(sent.rglob("*.ipynb")) if sent.is_dir() else []:
-        if path.is_file() and not path.is_symlink():
-            copy = target / path.relative_to(sent)
-            copy.parent.mkdir(parents=True, exist_ok=True)
-            shutil.copy2(path, copy)
-    source = json.loads((klass.folder / "source" / found.stem / f"{found.stem}.ipynb").read_text(encoding="utf-8"))
-    answers = read_folder(target, found, name)
-    gradebook.write_book(klass.folder / "submitted" / name / found.stem / f"{found.stem}.ipynb", gradebook.filled(source, answers.sources, found))
 
 
 def results_of(klass: Class, found, workers: int = 2, say=lambda text: None) -> tuple[list[Answers], list[Result]]:
@@ -159,10 +155,13 @@ def grade(klass: Class, args) -> int:
         klass = Class(klass.folder, klass.settings | {k: v for k, v in changed.items() if v})
         write_whole(klass.folder / SETTINGS, json.dumps(klass.settings, indent=1) + "\n")
     print(klass.judge_course().level.words())
+    exchange.take_over(klass.folder, found)                     # whoever called `nbgrader collect` without us
     answers, results = results_of(klass, found, args.workers, print)
     api = gradebook.api(klass.folder)
     for sent, result in zip(answers, results):
         record(klass, found, sent, result, api)
+    for name, points in gradebook.penalise(klass.folder, found).items():
+        print(f"{name}: {points:g} points lost for being late")
     print(f"{len(results)} students in {klass.folder / 'gradebook.db'}. By hand: nbgrader formgrade, or jupyter lab with its formgrader")
     return 0
 
@@ -170,13 +169,12 @@ def grade(klass: Class, args) -> int:
 def record(klass: Class, found, sent: Answers, result: Result, api) -> None:
     """One student into the gradebook. A mark on disk, written afterwards, says that this very result is in it."""
     mark = klass.folder / ".class" / "written" / found.stem / f"{sent.learner}.json"
-    now = json.dumps([result.to_json(), sent.digest()])
+    stamp = klass.folder / "submitted" / sent.learner / found.stem / exchange.STAMP
+    now = json.dumps([result.to_json(), sent.digest(), stamp.read_text(encoding="utf-8") if stamp.is_file() else ""])
     if mark.exists() and mark.read_text(encoding="utf-8") == now:
         return
-    place = klass.folder / "submitted" / sent.learner / found.stem
-    if not place.is_dir():
-        source = json.loads((klass.folder / "source" / found.stem / f"{found.stem}.ipynb").read_text(encoding="utf-8"))
-        gradebook.write_book(place / f"{found.stem}.ipynb", gradebook.filled(source, {}, found))
+    if not stamp.parent.is_dir():
+        gradebook.write_book(stamp.parent / f"{found.stem}.ipynb", exchange.clean_book(klass.folder, found, {}))
     print(f"nbgrader autograde {found.stem} --student {sent.learner} --force")
     gradebook.sure(lambda: api.autograde(found.stem, sent.learner, force=True, create=True), f"autograde of {sent.learner}")
     write_whole(mark, now)
@@ -185,19 +183,27 @@ def record(klass: Class, found, sent: Answers, result: Result, api) -> None:
 def feedback(klass: Class, args) -> int:
     """feedback/STUDENT/LAB/LAB.{md,html}, with points and comments that a person gave in the formgrader."""
     found = wanted(klass, args)
+    lost = gradebook.penalise(klass.folder, found)
     for result in results_of(klass, found)[1]:
         given = gradebook.by_hand(klass.folder, found, result.learner)
-        text = feedbacks.markdown(result, found, given, gradebook.total(klass.folder, found, result.learner))
+        text = feedbacks.markdown(result, found, given, gradebook.total(klass.folder, found, result.learner), lost.get(result.learner, 0.0))
         folder = klass.folder / "feedback" / result.learner / found.stem
         write_whole(folder / f"{found.stem}.md", text)
-        write_whole(folder / f"{found.stem}.html", feedbacks.page(text, f"{found.stem}: {result.learner}"))
-    print(f"Feedback is in {klass.folder / 'feedback'} (to the exchange: nbgrader release_feedback {found.stem})")
+        for name in exchange.own_names(klass.folder, found, result.learner):
+            write_whole(folder / f"{name}.html", feedbacks.page(text, f"{found.stem}: {result.learner}"))
+        exchange.feedback_files(klass.folder, found, result.learner)
+    print(f"Feedback is in {klass.folder / 'feedback'}")
+    if args.exchange:
+        print(f"nbgrader release_feedback {found.stem}")
+        gradebook.sure(lambda: gradebook.api(klass.folder).release_feedback(found.stem), "release_feedback")
     return 0
 
 
 def export(klass: Class, args) -> int:
     """One CSV of all released labs, or of one."""
     labs = [wanted(klass, args)] if args.lab else [assignments.read(p) for p in sorted((klass.folder / "release").glob("*/*.ipynb"))]
+    for lab in labs:
+        gradebook.penalise(klass.folder, lab)
     rows = [booked(klass, lab, r) for lab in labs for r in results_of(klass, lab)[1]]
     path = klass.folder / f"grades-{args.format}.csv"
     write_whole(path, exporting.FORMATS[args.format](rows))

@@ -9,11 +9,16 @@ def add_arguments(parser):
     make = lambda name, text: steps.add_parser(name, help=text, description=text)
     step = make("init", "make a course folder with an nbgrader configuration")
     step.add_argument("dir", metavar="DIR")
+    step.add_argument("--exchange", metavar="ROOT", help="folder of nbgrader's exchange")
     for name, text in (("release", "make the students' notebooks of a lab"), ("collect", "take submissions in"), ("grade", "judge all submissions"),
                        ("feedback", "write each student's feedback"), ("export", "write the grades as CSV"), ("report", "item analysis, similar work")):
         step = make(name, text)
         step.add_argument("--course", default=".", metavar="DIR", help="the course folder (default: here)")
         step.add_argument("--lab", metavar="SLUG", help="which lab")
+        if name in ("release", "feedback"):
+            step.add_argument("--exchange", action="store_true", help="also into nbgrader's exchange")
+        if name == "release":
+            step.add_argument("--due", metavar="DATE", help="due date, for example '2026-12-01 18:00 +0100'")
         if name == "collect":
             step.add_argument("source", nargs="?", metavar="FOLDER_OR_ZIP", help="student/notebook.ipynb; without it nbgrader's exchange")
         if name == "grade":
@@ -42,7 +47,7 @@ def run(args) -> int:
 
     from tinylib.classroom import term
     if args.step == "init":
-        print(term.init(Path(args.dir)))
+        print(term.init(Path(args.dir), Path(args.exchange) if args.exchange else None))
         return 0
     if args.step == "dryrun":
         from tinylib.classroom import dryrun
