@@ -1,0 +1,143 @@
+"""Sparse convolution: y_k = sum over offsets d of x_j W_d for the pairs (j, k) of d. Gather, multiply, scatter-add.
+
+Submanifold (stride 1: the voxels stay), strided (coarser voxels, two rules) and transposed (back to the cached finer voxels).
+"""
+
+import torch
+from torch import Tensor, nn
+
+from tinylib.core.errors import TinylibError
+from tinylib.sparse.coords import Triple, offsets, triple
+from tinylib.sparse.kernel_map import KernelMap, kernel_map
+from tinylib.sparse.tensor import SEMANTICS, SparseTensor, downsample
+
+
+class Convolve(torch.autograd.Function):
+    """Gather - matmul - scatter-add over the offsets of a map, and its two gradients, which use the same map."""
+
+    @staticmethod
+    def forward(ctx, feats: Tensor, weight: Tensor, kmap: KernelMap) -> Tensor:
+        ctx.save_for_backward(feats, weight)
+        ctx.kmap = kmap
+        return gather_matmul_scatter(feats, weight, kmap)
+
+    @staticmethod
+    def backward(ctx, grad: Tensor):
+        feats, weight = ctx.saved_tensors
+        to_feats = gather_matmul_scatter(grad, weight.transpose(1, 2), ctx.kmap.reversed) if ctx.needs_input_grad[0] else None
+        to_weight = weight_gradient(feats, grad, ctx.kmap) if ctx.needs_input_grad[1] else None
+        return to_feats, to_weight, None
+
+
+def gather_matmul_scatter(feats: Tensor, weight: Tensor, kmap: KernelMap) -> Tensor:
+    """The plain form, one offset after the other: (n_outputs, c_out)."""
+    out = feats.new_zeros(kmap.n_outputs, weight.shape[2])
+    for d in range(len(weight)):
+        inputs, outputs = kmap.offset(d)
+        if d == kmap.centre:
+            out += feats @ weight[d]
+        elif len(inputs):
+            out.index_add_(0, outputs, feats[inputs] @ weight[d])
+    return out
+
+
+def weight_gradient(feats: Tensor, grad: Tensor, kmap: KernelMap) -> Tensor:
+    """Gradient (offsets, c_in, c_out): for each offset the sum of x_j^T g_k over its pairs."""
+    out = feats.new_zeros(len(kmap.sizes), feats.shape[1], grad.shape[1])
+    for d in range(len(out)):
+        inputs, outputs = kmap.offset(d)
+        out[d] = feats[inputs].T @ grad[outputs]
+    return out
+
+
+def convolve(feats: Tensor, weight: Tensor, kmap: KernelMap) -> Tensor:
+    """Output features (n_outputs, c_out) of feats (n_inputs, c_in) and weight (offsets, c_in, c_out); differentiable.
+
+    16-bit features are multiplied and summed in float32 and rounded once. Raises TinylibError when the shapes or the types do not fit.
+    """
+    if feats.ndim != 2 or len(feats) != kmap.n_inputs:
+        raise TinylibError(f"the map was made for {kmap.n_inputs} input voxels; the features have shape {tuple(feats.shape)}")
+    if weight.ndim != 3 or weight.shape[:2] != (len(kmap.sizes), feats.shape[1]):
+        raise TinylibError(f"the weight must be ({len(kmap.sizes)} offsets, {feats.shape[1]} channels in, channels out), not {tuple(weight.shape)}")
+    if feats.dtype != weight.dtype:
+        raise TinylibError(f"features are {feats.dtype} and the weight is {weight.dtype}; convert one of them")
+    if feats.dtype in (torch.float16, torch.bfloat16):
+        return Convolve.apply(feats.float(), weight.float(), kmap).to(feats.dtype)
+    return Convolve.apply(feats, weight, kmap)
+
+
+class SparseConv3d(nn.Module):
+    """Convolution of a `SparseTensor`: weight (kx ky kz, c_in, c_out), offsets in the order of `kernel_map.offsets`.
+
+    Stride 1 keeps the voxels (submanifold). Stride above 1 goes to coarser voxels by `semantics`: "floor" or "window" (see `downsample`).
+    `transposed=True` returns to the finer voxels from which a convolution of the same stride came; they must be in the cache.
+    """
+
+    def __init__(self, c_in: int, c_out: int, kernel: int | Triple = 3, *, stride: int | Triple = 1, dilation: int | Triple = 1,
+                 transposed: bool = False, bias: bool = True, semantics: str = "floor", generator: torch.Generator | None = None):
+        super().__init__()
+        if semantics not in SEMANTICS:
+            raise TinylibError(f"semantics must be one of {SEMANTICS}, not {semantics!r}")
+        self.c_in, self.c_out, self.semantics, self.transposed = c_in, c_out, semantics, transposed
+        self.kernel, self.stride, self.dilation = triple(kernel, "kernel"), triple(stride, "stride"), triple(dilation, "dilation")
+        count = len(offsets(self.kernel))
+        bound = (3 / (count * c_in)) ** 0.5
+        self.weight = nn.Parameter((torch.rand(count, c_in, c_out, generator=generator) * 2 - 1) * bound)
+        self.bias = nn.Parameter(torch.zeros(c_out)) if bias else None
+
+    def forward(self, x: SparseTensor) -> SparseTensor:
+        coords, stride, maps, kmap = self.raised(x) if self.transposed else self.lowered(x)
+        out = convolve(x.feats, self.weight, kmap)
+        return SparseTensor(coords, out if self.bias is None else out + self.bias, stride, maps)
+
+    def key(self, stride: Triple) -> tuple:
+        """What a map in the cache depends on, `stride` being that of its finer side."""
+        return stride, self.kernel, self.stride, self.dilation, self.semantics
+
+    def lowered(self, x: SparseTensor):
+        """(coords, stride, cache, map) of the convolution to the same or to coarser voxels."""
+        key = self.key(x.stride)
+        held = x.maps.maps.get(key)
+        if held is None or held[0] is not x.coords:
+            target = x.coords
+            if self.stride != (1, 1, 1):
+                target = downsample(x.coords, self.stride, semantics=self.semantics, kernel=self.kernel, dilation=self.dilation)
+            coarse = tuple(a * b for a, b in zip(x.stride, self.stride))
+            target, maps = (x.coords, x.maps) if self.stride == (1, 1, 1) else x.maps.settle(coarse, target)
+            made = kernel_map(x.coords, target, kernel=self.kernel, stride=self.stride, dilation=self.dilation)
+            held = x.maps.maps[key] = maps.maps[key] = (x.coords, target, coarse, maps, made)
+        return held[1:]
+
+    def raised(self, x: SparseTensor):
+        """(coords, stride, cache, map) of the convolution back to finer voxels."""
+        if any(a % b for a, b in zip(x.stride, self.stride)):
+            raise TinylibError(f"a transposed convolution of stride {self.stride} cannot go up from voxels of stride {x.stride}")
+        fine = tuple(a // b for a, b in zip(x.stride, self.stride))
+        target = x.maps.coords.get(fine)
+        if target is None:
+            raise TinylibError(f"no voxels of stride {fine} in the cache: a transposed convolution goes back where a strided one came from")
+        held = x.maps.maps.get(self.key(fine))
+        if held is None or held[0] is not target or held[1] is not x.coords:
+            made = kernel_map(target, x.coords, kernel=self.kernel, stride=self.stride, dilation=self.dilation)
+            held = x.maps.maps[self.key(fine)] = (target, x.coords, x.stride, x.maps, made)
+        return target, fine, x.maps, held[4].reversed
+
+    def extra_repr(self) -> str:
+        way = ", transposed" if self.transposed else ""
+        return f"{self.c_in}, {self.c_out}, kernel={self.kernel}, stride={self.stride}, dilation={self.dilation}, semantics={self.semantics!r}{way}"
+
+
+class OnFeatures(nn.Module):
+    """Any module of (n, c) rows, applied to the features of a `SparseTensor`: batch norm, activation, linear layer."""
+
+    def __init__(self, module: nn.Module):
+        super().__init__()
+        self.module = module
+
+    def forward(self, x: SparseTensor) -> SparseTensor:
+        return x.replace(self.module(x.feats))
+
+
+def macs(kmap: KernelMap, c_in: int, c_out: int) -> int:
+    """Useful multiply-accumulates: pairs x channels in x channels out."""
+    return kmap.pairs * c_in * c_out
