@@ -10,6 +10,7 @@ from tinylib.core.errors import TinylibError
 from tinylib.sparse.conv import OnFeatures, SparseConv3d, convolve, macs
 from tinylib.sparse.kernel_map import kernel_map, offsets
 from tinylib.sparse.tensor import concatenate, downsample, sparse_tensor
+from tinylib.sparse.tune import Plan
 
 CASES = [(3, 1, 1), (2, 1, 1), (2, 2, 1), (3, 2, 1), (3, 1, 2), (3, 2, 2), (4, 2, 1), (5, 1, 1), (1, 1, 1), ((3, 1, 2), (2, 1, 3), (1, 2, 2)),
          ((3, 1, 1), (2, 1, 1), 1)]
@@ -111,6 +112,28 @@ def test_shapes_that_are_not_whole_tiles_and_memory_that_is_not_contiguous():
             assert torch.allclose(convolve(feats, weight, kmap).double(), expected, atol=tolerance, rtol=0)
             wide = drawn(97, 2 * c_in, dtype=dtype)[:, ::2]
             assert torch.allclose(convolve(wide, weight, kmap), convolve(wide.contiguous(), weight, kmap), atol=0, rtol=0)
+
+
+PLANS = [Plan(0.0, 0), Plan(0.3, 40), Plan(0.3, 2**62), Plan(1.0, 2**62), Plan(1.0, 0)]
+
+
+@pytest.mark.parametrize("plan", PLANS, ids=str)
+def test_grouped_equals_one_after_the_other_with_gradients(plan):
+    coords = cloud(90)
+    for kernel, stride in ((3, 1), (2, 2), (3, 2), (2, 1), (1, 1)):
+        kmap = kernel_map(coords, coords if stride == 1 else downsample(coords, stride), kernel=kernel, stride=stride)
+        for way in (kmap, kmap.reversed):
+            feats, weight = drawn(way.n_inputs, 5).requires_grad_(), drawn(kernel**3, 5, 7, seed=1).requires_grad_()
+            a, b = convolve(feats, weight, way, plan), convolve(feats, weight, way)
+            upstream = drawn(*a.shape, seed=2)
+            pairs = zip((a, *torch.autograd.grad(a, (feats, weight), upstream)), (b, *torch.autograd.grad(b, (feats, weight), upstream)))
+            assert all(torch.allclose(x, y, atol=1e-11, rtol=0) for x, y in pairs)
+
+
+def test_grouped_takes_empty_maps():
+    none = torch.zeros(0, 4, dtype=torch.int64)
+    assert convolve(drawn(0, 3), drawn(27, 3, 4), kernel_map(none, none, kernel=3), PLANS[1]).shape == (0, 4)
+    assert not convolve(drawn(0, 3), drawn(8, 3, 4), kernel_map(none, torch.zeros(1, 4, dtype=torch.int64), kernel=2), PLANS[1]).any()
 
 
 def test_half_accumulates_in_single():

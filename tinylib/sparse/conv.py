@@ -10,6 +10,7 @@ from tinylib.core.errors import TinylibError
 from tinylib.sparse.coords import Triple, offsets, triple
 from tinylib.sparse.kernel_map import KernelMap, kernel_map
 from tinylib.sparse.tensor import SEMANTICS, SparseTensor, downsample
+from tinylib.sparse.tune import Group, Plan, group_offsets
 
 
 class Convolve(torch.autograd.Function):
@@ -41,6 +42,35 @@ def gather_matmul_scatter(feats: Tensor, weight: Tensor, kmap: KernelMap) -> Ten
     return out
 
 
+def grouped(feats: Tensor, weight: Tensor, kmap: KernelMap, plan: Plan) -> Tensor:
+    """The same sums by adaptive groups: one gather into padded buffers, one batched matmul a group, one scatter-add. (n_outputs, c_out)."""
+    groups = group_offsets(kmap.sizes.tolist(), plan.tolerance, plan.threshold, centre=kmap.centre)
+    out = feats @ weight[kmap.centre] if kmap.centre is not None else feats.new_zeros(kmap.n_outputs, weight.shape[2])
+    groups = [g for g in groups if g.offsets != (kmap.centre,)]
+    if not groups:
+        return out
+    pairs, slots = layout(groups, kmap)
+    buffer = feats.new_zeros(sum(g.rows for g in groups), feats.shape[1]).index_copy(0, slots, feats[kmap.inputs[pairs]])
+    products = []
+    for group, part in zip(groups, buffer.split([g.rows for g in groups])):
+        if group.batched:
+            products.append(torch.bmm(part.view(len(group.sizes), -1, part.shape[1]), weight[list(group.offsets)]).flatten(0, 1))
+        else:
+            products += [rows @ weight[d] for d, rows in zip(group.offsets, part.split(group.sizes))]
+    return out.index_add(0, kmap.outputs[pairs], torch.cat(products)[slots])
+
+
+def layout(groups: list[Group], kmap: KernelMap) -> tuple[Tensor, Tensor]:
+    """(pair numbers in the order of the groups, the buffer row of each): a batched group gives every offset as many rows as its largest has."""
+    pairs, slots, first = [], [], 0
+    for group in groups:
+        for d, size in zip(group.offsets, group.sizes):
+            pairs.append(torch.arange(kmap.starts[d], kmap.starts[d] + size))
+            slots.append(torch.arange(first, first + size))
+            first += max(group.sizes) if group.batched else size
+    return torch.cat(pairs), torch.cat(slots)
+
+
 def weight_gradient(feats: Tensor, grad: Tensor, kmap: KernelMap) -> Tensor:
     """Gradient (offsets, c_in, c_out): for each offset the sum of x_j^T g_k over its pairs."""
     out = feats.new_zeros(len(kmap.sizes), feats.shape[1], grad.shape[1])
@@ -50,9 +80,10 @@ def weight_gradient(feats: Tensor, grad: Tensor, kmap: KernelMap) -> Tensor:
     return out
 
 
-def convolve(feats: Tensor, weight: Tensor, kmap: KernelMap) -> Tensor:
+def convolve(feats: Tensor, weight: Tensor, kmap: KernelMap, plan: Plan | None = None) -> Tensor:
     """Output features (n_outputs, c_out) of feats (n_inputs, c_in) and weight (offsets, c_in, c_out); differentiable.
 
+    With a `plan` the offsets are multiplied in adaptive groups (see `tinylib.sparse.tune`), without one after the other.
     16-bit features are multiplied and summed in float32 and rounded once. Raises TinylibError when the shapes or the types do not fit.
     """
     if feats.ndim != 2 or len(feats) != kmap.n_inputs:
@@ -62,7 +93,9 @@ def convolve(feats: Tensor, weight: Tensor, kmap: KernelMap) -> Tensor:
     if feats.dtype != weight.dtype:
         raise TinylibError(f"features are {feats.dtype} and the weight is {weight.dtype}; convert one of them")
     if feats.dtype in (torch.float16, torch.bfloat16):
-        return Convolve.apply(feats.float(), weight.float(), kmap).to(feats.dtype)
+        return convolve(feats.float(), weight.float(), kmap, plan).to(feats.dtype)
+    if plan is not None:
+        return grouped(feats, weight, kmap, plan)
     return Convolve.apply(feats, weight, kmap)
 
 
@@ -71,6 +104,7 @@ class SparseConv3d(nn.Module):
 
     Stride 1 keeps the voxels (submanifold). Stride above 1 goes to coarser voxels by `semantics`: "floor" or "window" (see `downsample`).
     `transposed=True` returns to the finer voxels from which a convolution of the same stride came; they must be in the cache.
+    `plan` is None or the layer's `tinylib.sparse.tune.Plan`.
     """
 
     def __init__(self, c_in: int, c_out: int, kernel: int | Triple = 3, *, stride: int | Triple = 1, dilation: int | Triple = 1,
@@ -78,7 +112,7 @@ class SparseConv3d(nn.Module):
         super().__init__()
         if semantics not in SEMANTICS:
             raise TinylibError(f"semantics must be one of {SEMANTICS}, not {semantics!r}")
-        self.c_in, self.c_out, self.semantics, self.transposed = c_in, c_out, semantics, transposed
+        self.c_in, self.c_out, self.semantics, self.transposed, self.plan = c_in, c_out, semantics, transposed, None
         self.kernel, self.stride, self.dilation = triple(kernel, "kernel"), triple(stride, "stride"), triple(dilation, "dilation")
         count = len(offsets(self.kernel))
         bound = (3 / (count * c_in)) ** 0.5
@@ -87,7 +121,7 @@ class SparseConv3d(nn.Module):
 
     def forward(self, x: SparseTensor) -> SparseTensor:
         coords, stride, maps, kmap = self.raised(x) if self.transposed else self.lowered(x)
-        out = convolve(x.feats, self.weight, kmap)
+        out = convolve(x.feats, self.weight, kmap, self.plan)
         return SparseTensor(coords, out if self.bias is None else out + self.bias, stride, maps)
 
     def key(self, stride: Triple) -> tuple:
