@@ -7,7 +7,7 @@ from torch import nn
 from torch.nn import functional as F
 
 from tinylib.core.errors import TinylibError
-from tinylib.sparse.conv import OnFeatures, SparseConv3d, convolve, macs
+from tinylib.sparse.conv import OnFeatures, SparseConv3d, convolve, gather_matmul_scatter, macs
 from tinylib.sparse.kernel_map import kernel_map, offsets
 from tinylib.sparse.tensor import concatenate, downsample, sparse_tensor
 from tinylib.sparse.tune import Plan
@@ -87,6 +87,24 @@ def test_gradcheck(same):
     coords = cloud(25, side=4)
     kmap = kernel_map(coords, coords if same else downsample(coords, 2), kernel=3, stride=1 if same else 2)
     assert torch.autograd.gradcheck(lambda x, w: convolve(x, w, kmap), (drawn(25, 3).requires_grad_(), drawn(27, 3, 2, seed=1).requires_grad_()))
+
+
+@pytest.mark.parametrize("threads", [1, 2, 3])
+def test_fused_in_threads_equals_one_after_the_other(threads):
+    coords, before = cloud(5000, side=20, batches=1), torch.get_num_threads()
+    for target, stride in ((coords, 1), (downsample(coords, 2), 2)):
+        kmap = kernel_map(coords, target, kernel=3, stride=stride)
+        feats, weight = drawn(5000, 18).requires_grad_(), drawn(27, 18, 20, seed=1).requires_grad_()
+        plain = gather_matmul_scatter(feats, weight, kmap)
+        upstream = drawn(*plain.shape, seed=2)
+        expected = (plain, *torch.autograd.grad(plain, (feats, weight), upstream))
+        torch.set_num_threads(threads)
+        try:
+            fused = convolve(feats, weight, kmap)
+            got = (fused, *torch.autograd.grad(fused, (feats, weight), upstream))
+        finally:
+            torch.set_num_threads(before)
+        assert all(torch.allclose(a, b, atol=1e-10, rtol=0) for a, b in zip(got, expected))
 
 
 def test_planted_bugs_are_seen():
