@@ -6,7 +6,7 @@ import sys
 import pytest
 
 from tinylib.core.errors import TinylibError
-from tinylib.show.panel import Choice, Panel, Slider, Toggle
+from tinylib.show.panel import Choice, Panel, Slider, Text, Toggle
 from tinylib.show.widget import build, render_static, static_html
 
 PNG = b"\x89PNG"
@@ -46,6 +46,17 @@ def test_a_control_changes_picture_and_text():
     assert "&lt;a&gt;" in handle._text_html.value and 'role="status"' in handle._text_html.value
     assert not handle.controls["x"].continuous_update
     assert handle.controls["x"].layout.width == "520px", "a slider without a width of its own shrinks to its label"
+
+
+def test_a_typed_line_reaches_compute():
+    panel = Panel("demo.typed", (Text("line", "type", ("", "<i>"), "word"),), lambda params, functions: params["line"],
+                  lambda figure, record: figure.add_subplot().set_title(str(len(record))), lambda record: f"you typed {record!r}")
+    handle = build(panel)
+    assert handle.text == "you typed 'word'" and not handle.controls["line"].continuous_update
+    handle.set("line", "<i>")
+    assert handle.text == "you typed '<i>'" and "&lt;i&gt;" in handle._text_html.value
+    with pytest.raises(TinylibError, match="no value"):
+        handle.set("line", 3)
 
 
 def test_yours_and_reference_can_be_switched():

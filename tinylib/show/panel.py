@@ -36,6 +36,16 @@ class Toggle:
 
 
 @dataclass(frozen=True)
+class Text:
+    """A line that the learner types; `values` are examples of what may come, for tests: an empty and an odd one among them."""
+
+    name: str
+    label: str
+    values: tuple[str, ...]
+    start: str
+
+
+@dataclass(frozen=True)
 class Panel:
     """An interactive picture driven by plain functions.
 
@@ -46,7 +56,7 @@ class Panel:
     """
 
     id: str
-    controls: tuple[Slider | Choice | Toggle, ...]
+    controls: tuple[Slider | Choice | Toggle | Text, ...]
     compute: Callable[[dict, dict], object]
     draw: Callable[[Figure, object], None]
     describe: Callable[[object], str]

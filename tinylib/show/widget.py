@@ -17,7 +17,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
 from tinylib.core.errors import TinylibError
-from tinylib.show.panel import Choice, Panel, Slider, Toggle
+from tinylib.show.panel import Choice, Panel, Slider, Text, Toggle
 from tinylib.show.style import COLOURS, RC
 
 Ready = Callable[[str, Callable | None], tuple[Callable | None, Callable]]
@@ -102,7 +102,7 @@ class Handle:
         control = self._switch if name == "source" else self.controls.get(name)
         if control is None:
             raise TinylibError(f"Panel {self.panel.id} has no control {name!r}; it has {', '.join(self.controls)}.")
-        stops = getattr(control, "options", (True, False))
+        stops = getattr(control, "options", (value,) if isinstance(control, ipywidgets.Text) and isinstance(value, str) else (True, False))
         if value not in [s[1] if isinstance(s, tuple) else s for s in stops]:
             raise TinylibError(f"{value!r} is no value of {name!r}.")
         control.value = value
@@ -138,8 +138,8 @@ class Handle:
         display(self.widget)
 
 
-def _control(control: Slider | Choice | Toggle) -> ipywidgets.Widget:
-    """The ipywidget of one control; the slider recomputes when it is let go or a key moves it."""
+def _control(control: Slider | Choice | Toggle | Text) -> ipywidgets.Widget:
+    """The ipywidget of one control; the slider recomputes when it is let go or a key moves it, a text when Enter is pressed or it is left."""
     style, layout = {"description_width": "initial"}, ipywidgets.Layout(width="auto", min_width="330px", margin="2px 16px 2px 0")
     if isinstance(control, Slider):
         layout = ipywidgets.Layout(width="520px", max_width="100%", margin="2px 16px 2px 0")     # a long label leaves room for the track
@@ -147,6 +147,9 @@ def _control(control: Slider | Choice | Toggle) -> ipywidgets.Widget:
                                           continuous_update=False, style=style, layout=layout)
     if isinstance(control, Choice):
         return ipywidgets.Dropdown(options=list(control.values), value=control.start, description=control.label, style=style, layout=layout)
+    if isinstance(control, Text):
+        wide = ipywidgets.Layout(width="740px", max_width="100%", margin="2px 16px 2px 0")
+        return ipywidgets.Text(value=control.start, description=control.label, continuous_update=False, style=style, layout=wide)
     return ipywidgets.Checkbox(value=control.start, description=control.label, indent=False, style=style, layout=layout)
 
 
