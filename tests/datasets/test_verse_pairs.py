@@ -27,6 +27,12 @@ def test_pairs_have_both_sides_and_no_glossary():
     assert vp.count_words("the king's sea-side, 12 men: ¿él?") == 6
 
 
+def test_spaced_keeps_every_word_and_mark():
+    assert vp.spaced("¿quién, abel's sea-side?  (1909)") == "¿ quién , abel's sea-side ? ( 1909 )"
+    part = vp.load().val
+    assert all(vp.spaced(text).replace(" ", "") == text.replace(" ", "") for text in (*part.english, *part.spanish))
+
+
 def slow_repeating(chapters):
     """Every run of RUN words looked up in every other chapter."""
     kept = set()

@@ -85,6 +85,11 @@ def count_words(text: str) -> int:
     return len(re.findall(r"[^\W_]+(?:['-][^\W_]+)*", text))
 
 
+def spaced(text: str) -> str:
+    """Words and marks apart, one blank between them: "go, abel." -> "go , abel ." (what BLEU counts)."""
+    return " ".join(re.findall(r"[^\W_]+(?:['-][^\W_]+)*|[^\w\s]", text))
+
+
 # --- making -------------------------------------------------------------------------------------------------------------
 
 
