@@ -85,27 +85,42 @@ def test_gradients_are_right():
 @torch.no_grad()
 def test_one_token_at_a_time_equals_the_whole_sentence():
     layer, x, memory = attention(), drawn(3, 5, 8), drawn(3, 5, 8, seed=9)
-    cache, source = layer.cache(3, 5), layer.remember(memory)
+    past, source = layer.start(3, 5), layer.look(memory, KEEP)
     for i in range(5):
-        assert torch.allclose(layer.step(x[:, i], cache), layer(x, causal=True)[:, i], rtol=0, atol=1e-12)
-        assert torch.allclose(layer.look(x[:, i], source, KEEP), layer(x, memory=memory, keep=KEEP)[:, i], rtol=0, atol=1e-12)
+        assert torch.allclose(past.step(x[:, i]), layer(x, causal=True)[:, i], rtol=0, atol=1e-12)
+        assert torch.allclose(source.step(x[:, i]), layer(x, memory=memory, keep=KEEP)[:, i], rtol=0, atol=1e-12)
     with pytest.raises(TinylibError, match="full"):
-        layer.step(x[:, 0], cache)
+        past.step(x[:, 0])
 
 
 @torch.no_grad()
-def test_a_reordered_cache_goes_on_from_the_other_sentence():
+def test_a_reordered_past_goes_on_from_the_other_sentence():
     layer, x, index = attention(), drawn(3, 5, 8), torch.tensor([2, 0, 0, 1])
-    cache, blind = layer.cache(3, 5), layer.cache(4, 5)
+    past, blind = layer.start(3, 5), layer.start(4, 5)
     for i in range(3):
-        layer.step(x[:, i], cache)
-        layer.step(x[:, i][[0, 1, 2, 0]], blind)
-    cache.reorder(index)
+        past.step(x[:, i])
+        blind.step(x[:, i][[0, 1, 2, 0]])
+    past.reorder(index)
     picked = torch.cat([x[index, :3], drawn(4, 2, 8, seed=5)], 1)
     for i in (3, 4):
         expected = layer(picked, causal=True)[:, i]
-        assert torch.allclose(layer.step(picked[:, i], cache), expected, rtol=0, atol=1e-12)
-        assert not torch.allclose(layer.step(picked[:, i], blind), expected), "a cache that was not reordered is seen"
+        assert torch.allclose(past.step(picked[:, i]), expected, rtol=0, atol=1e-12)
+        assert not torch.allclose(blind.step(picked[:, i]), expected), "a past that was not reordered is seen"
+
+
+@torch.no_grad()
+def test_a_source_follows_its_sentences_and_copies_only_when_they_change():
+    layer, x, memory = attention(), drawn(6, 2, 8), drawn(3, 5, 8, seed=9)
+    source, rows = layer.look(memory, KEEP), torch.tensor([0, 0, 1, 1, 2, 2])
+    source.reorder(rows)
+    keys = source.keys
+    source.reorder(torch.tensor([1, 1, 3, 2, 4, 5]))
+    assert source.keys is keys, "beams changed places within their sentences"
+    assert torch.allclose(source.step(x[:, 0]), layer(x, memory=memory[rows], keep=KEEP[rows])[:, 0], rtol=0, atol=1e-12)
+    source.reorder(torch.tensor([4, 0]))
+    expected = layer(x[:2], memory=memory[[2, 0]], keep=KEEP[[2, 0]])[:, 1]
+    assert torch.allclose(source.step(x[:2, 1]), expected, rtol=0, atol=1e-12)
+    assert not torch.allclose(layer.look(memory[:2], KEEP[:2]).step(x[:2, 1]), expected)
 
 
 def distance_by_loops(p, keep):

@@ -104,25 +104,25 @@ KINDS = [{"dynamic": dynamic, "glu": glu} for dynamic in (False, True) for glu i
 @torch.no_grad()
 def test_one_word_at_a_time_equals_the_whole_sentence(taps, kind):
     layer, x = branch(taps=taps, causal=True, **kind), drawn(3, 6, 8)
-    whole, window = layer(x), layer.window(3)
+    whole, window = layer(x), layer.start(3)
     for i in range(6):
-        assert torch.allclose(layer.step(x[:, i], window), whole[:, i], rtol=0, atol=1e-12), f"word {i}"
-        assert window.rows.shape == (3, taps - 1, 8)
+        assert torch.allclose(window.step(x[:, i]), whole[:, i], rtol=0, atol=1e-12), f"word {i}"
+        assert window.words.shape == (3, taps - 1, 8)
 
 
 @torch.no_grad()
 def test_a_window_not_reordered_or_not_empty_at_the_start_is_seen():
     layer, x, index = branch(taps=4, causal=True), drawn(3, 6, 8), torch.tensor([2, 0, 0])
-    window, stale = layer.window(3), layer.window(3)
+    window, stale = layer.start(3), layer.start(3)
     for i in range(3):
-        layer.step(x[:, i], window)
-        layer.step(x[:, i], stale)
+        window.step(x[:, i])
+        stale.step(x[:, i])
     window.reorder(index)
     picked = torch.cat([x[index, :3], x[:, 3:]], 1)
     right = layer(picked)[:, 3]
-    assert torch.allclose(layer.step(picked[:, 3], window), right, rtol=0, atol=1e-12)
-    assert not torch.allclose(layer.step(picked[:, 3], stale), right, atol=1e-3)
-    assert not torch.allclose(layer.step(x[:, 0], stale), layer(x)[:, 0], atol=1e-3)
+    assert torch.allclose(window.step(picked[:, 3]), right, rtol=0, atol=1e-12)
+    assert not torch.allclose(stale.step(picked[:, 3]), right, atol=1e-3)
+    assert not torch.allclose(stale.step(x[:, 0]), layer(x)[:, 0], atol=1e-3)
 
 
 @pytest.mark.parametrize("kind", KINDS, ids=str)
@@ -151,6 +151,6 @@ def test_dropped_taps_keep_the_others_at_their_size():
 
 def test_mistakes_are_named():
     for call in (lambda: ConvolutionBranch(10, 4, 3, causal=True), lambda: ConvolutionBranch(8, 4, 0, causal=True),
-                 lambda: light_convolution(torch.zeros(1, 2, 5), torch.zeros(2, 3), causal=True), lambda: branch(taps=3, causal=False).window(1)):
+                 lambda: light_convolution(torch.zeros(1, 2, 5), torch.zeros(2, 3), causal=True), lambda: branch(taps=3, causal=False).start(1)):
         with pytest.raises(TinylibError):
             call()

@@ -1,4 +1,4 @@
-"""Multi-head attention: to oneself, to the past, to another sentence; with a cache for one token at a time, and how far it looks.
+"""Multi-head attention: to oneself, to the past, to another sentence; token by token with a cache; and how far it looks.
 
 `keep` (b, m) is True where a key is a real token. A query that may see no key at all gets zeros.
 Paper: Vaswani et al., NeurIPS 2017. Labs: lite_transformer and its successors.
@@ -11,26 +11,55 @@ from torch import Tensor, nn
 from tinylib.core.errors import TinylibError
 
 
-class KeyValues:
-    """Keys and values of the tokens read so far, in memory taken once: (2, b, h, length, size), the first `used` are filled."""
+class Past:
+    """A layer that reads its own sentences token by token. Keys and values wait in memory taken once: (b, 2, h, length, size), `used` are filled."""
 
-    def __init__(self, store: Tensor, used: int = 0):
-        self.store, self.used = store, used
-        self.keys, self.values = store.unbind(0)
+    def __init__(self, layer: "Attention", b: int, length: int):
+        self.heads, self.used = layer.heads, 0
+        self.weights = layer.qkv.weight, layer.qkv.bias, layer.out.weight, layer.out.bias       # bound once: looking them up costs as much as a product
+        self.store = layer.qkv.weight.new_empty(b, 2, layer.heads, length, layer.dim // layer.heads)
 
-    def append(self, pair: Tensor) -> None:
-        """Add one token: `pair` (2, b, h, size)."""
+    def step(self, x: Tensor) -> Tensor:
+        """The next token x (b, d): its output (b, d)."""
         if self.used == self.store.shape[3]:
-            raise TinylibError(f"the cache holds {self.used} tokens and is full; start decoding with a larger length")
-        self.store.select(3, self.used).copy_(pair)
+            raise TinylibError(f"the memory holds {self.used} tokens and is full; start with a larger length")
+        weight, bias, out_weight, out_bias = self.weights
+        qkv = F.linear(x, weight, bias).view(x.shape[0], 3, self.heads, -1)
+        self.store.select(3, self.used).copy_(qkv.narrow(1, 1, 2))
         self.used += 1
+        keys, values = self.store.narrow(3, 0, self.used).unbind(1)
+        heads = F.scaled_dot_product_attention(qkv.select(1, 0).unsqueeze(2), keys, values)
+        return F.linear(heads.reshape(x.shape), out_weight, out_bias)
 
     def reorder(self, index: Tensor) -> None:
         """Row i becomes what row index[i] was; more or fewer rows than before are fine."""
-        _, _, heads, length, size = self.store.shape
-        store = self.store.new_empty(2, len(index), heads, length, size)
-        store[:, :, :, :self.used] = self.store[:, index, :, :self.used]
-        self.__init__(store, self.used)
+        store = self.store.new_empty(len(index), *self.store.shape[1:])
+        store[:, :, :, :self.used] = self.store[index, :, :, :self.used]
+        self.store = store
+
+
+class Source:
+    """A layer whose tokens look, one after another, at sentences that are known from the start: `memory` (b, m, d)."""
+
+    def __init__(self, layer: "Attention", memory: Tensor, keep: Tensor | None):
+        d, self.heads = layer.dim, layer.heads
+        self.weights = layer.qkv.weight[:d], layer.qkv.bias[:d], layer.out.weight, layer.out.bias
+        _, self.keys, self.values = layer.project(memory[:, :0], memory)
+        self.keep, self.rows = None if keep is None else keep[:, None, None], torch.arange(len(memory))
+
+    def step(self, x: Tensor) -> Tensor:
+        """The next token x (b, d): what it found (b, d)."""
+        weight, bias, out_weight, out_bias = self.weights
+        q = F.linear(x, weight, bias).view(x.shape[0], self.heads, 1, -1)
+        heads = F.scaled_dot_product_attention(q, self.keys, self.values, attn_mask=self.keep)
+        return F.linear(heads.reshape(x.shape), out_weight, out_bias)
+
+    def reorder(self, index: Tensor) -> None:
+        """As `Past.reorder`. Beams that only change places within their sentence look at the same source: nothing is copied."""
+        rows = self.rows[index]
+        if not torch.equal(rows, self.rows):
+            self.rows, self.keys, self.values = rows, self.keys[index], self.values[index]
+            self.keep = None if self.keep is None else self.keep[index]
 
 
 class Attention(nn.Module):
@@ -68,30 +97,13 @@ class Attention(nn.Module):
         """(b, h, n, size) -> (b, n, d) through the output layer."""
         return self.out(heads.transpose(1, 2).flatten(2))
 
-    def cache(self, b: int, length: int) -> KeyValues:
-        """Room for `length` tokens of b sentences, of the weights' kind of number."""
-        return KeyValues(self.qkv.weight.new_empty(2, b, self.heads, length, self.dim // self.heads))
+    def start(self, b: int, length: int) -> Past:
+        """State before the first of at most `length` tokens of b sentences, for the weights as they are now."""
+        return Past(self, b, length)
 
-    def remember(self, memory: Tensor) -> KeyValues:
-        """Keys and values of `memory` (b, m, d), to look at with `look` at every step."""
-        d = self.dim
-        pair = F.linear(memory, self.qkv.weight[d:], self.qkv.bias[d:])
-        return KeyValues(torch.stack(self._split(pair, 2)), memory.shape[1])
-
-    def step(self, x: Tensor, cache: KeyValues) -> Tensor:
-        """The next token x (b, d) of a causal sentence: its output (b, d); its key and value go into the cache."""
-        qkv = self.qkv(x).view(len(x), 3, self.heads, -1)
-        cache.append(qkv[:, 1:].transpose(0, 1))
-        return self._read(qkv[:, 0], cache, None)
-
-    def look(self, x: Tensor, cache: KeyValues, keep: Tensor | None = None) -> Tensor:
-        """One token x (b, d) looks at a remembered sentence: (b, d)."""
-        q = F.linear(x, self.qkv.weight[:self.dim], self.qkv.bias[:self.dim])
-        return self._read(q.view(len(x), self.heads, -1), cache, None if keep is None else keep[:, None, None])
-
-    def _read(self, q: Tensor, cache: KeyValues, mask: Tensor | None) -> Tensor:
-        keys, values = cache.keys.narrow(2, 0, cache.used), cache.values.narrow(2, 0, cache.used)
-        return self.out(F.scaled_dot_product_attention(q.unsqueeze(2), keys, values, attn_mask=mask).view(len(q), self.dim))
+    def look(self, memory: Tensor, keep: Tensor | None = None) -> Source:
+        """The same for tokens that look at `memory` (b, m, d)."""
+        return Source(self, memory, keep)
 
     def _split(self, x: Tensor, parts: int) -> tuple[Tensor, ...]:
         return x.unflatten(2, (parts, self.heads, -1)).permute(2, 0, 3, 1, 4).unbind(0)

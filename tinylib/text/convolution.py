@@ -50,20 +50,33 @@ def silence(x: Tensor, keep: Tensor | None) -> Tensor:
 
 
 class Window:
-    """The last k - 1 words (b, k - 1, c) of a sentence that is read one word at a time; zeros at its start."""
+    """A branch that reads its sentences word by word. The last k - 1 words (b, k - 1, c) wait here; zeros at the start."""
 
-    def __init__(self, rows: Tensor, taps: Tensor | None):
-        self.rows, self.taps = rows, taps
+    def __init__(self, branch: "ConvolutionBranch", b: int):
+        c = branch.leave.in_features
+        self.heads, self.taps, self.glu = branch.heads, branch.taps, branch.glu
+        self.weights = branch.enter.weight, branch.enter.bias, branch.leave.weight, branch.leave.bias
+        self.maker = branch.kernel.weight if branch.dynamic else None
+        self.kernel = None if branch.dynamic else branch.kernel.softmax(-1).repeat_interleave(c // branch.heads, 0).t().contiguous()
+        self.words = branch.leave.weight.new_zeros(b, branch.taps - 1, c)
 
-    def push(self, x: Tensor) -> Tensor:
-        """All k words (b, k, c) that the next output needs, the new word x (b, c) last."""
-        words = torch.cat([self.rows, x.unsqueeze(1)], 1)
-        self.rows = words.narrow(1, 1, self.rows.shape[1])
-        return words
+    def step(self, x: Tensor) -> Tensor:
+        """The next word x (b, c): its output (b, c)."""
+        weight, bias, leave_weight, leave_bias = self.weights
+        x = F.linear(x, weight, bias)
+        x = F.glu(x) if self.glu else x
+        words = torch.cat([self.words, x.unsqueeze(1)], 1)
+        self.words = words.narrow(1, 1, self.taps - 1)
+        if self.maker is None:
+            mixed = (words * self.kernel).sum(1)
+        else:
+            taps = F.linear(x, self.maker).unflatten(1, (self.heads, -1)).softmax(-1).transpose(1, 2).unsqueeze(3)
+            mixed = (words.unflatten(2, (self.heads, -1)) * taps).sum(1).flatten(1)
+        return F.linear(mixed, leave_weight, leave_bias)
 
     def reorder(self, index: Tensor) -> None:
-        """Row i becomes what row index[i] was."""
-        self.rows = self.rows.index_select(0, index)
+        """Row i becomes what row index[i] was; more or fewer rows than before are fine."""
+        self.words = self.words[index]
 
 
 class ConvolutionBranch(nn.Module):
@@ -82,34 +95,17 @@ class ConvolutionBranch(nn.Module):
 
     def forward(self, x: Tensor, *, keep: Tensor | None = None, generator: torch.Generator | None = None) -> Tensor:
         """`generator` draws which taps are dropped in training: after the softmax, so that the rest keep their size."""
-        x = silence(self._gate(x), keep)
-        taps = dropout(self._taps(x), self.dropout if self.training else 0.0, generator)
+        x = self.enter(x)
+        x = silence(F.glu(x) if self.glu else x, keep)
+        kernel = self.kernel(x).unflatten(-1, (self.heads, self.taps)) if self.dynamic else self.kernel
+        taps = dropout(kernel.softmax(-1), self.dropout if self.training else 0.0, generator)
         return self.leave((convolve_each if self.dynamic else convolve)(x, taps, left=reach(self.taps, self.causal)))
 
-    def window(self, b: int) -> Window:
-        """The state before the first word of b sentences."""
+    def start(self, b: int) -> Window:
+        """State before the first word of b sentences, for the weights as they are now."""
         if not self.causal:
             raise TinylibError("a convolution that looks ahead cannot be read one word at a time")
-        rows = self.leave.weight.new_zeros(b, self.taps - 1, self.leave.in_features)
-        return Window(rows, None if self.dynamic else self._taps(rows).repeat_interleave(rows.shape[2] // self.heads, 0).t().contiguous())
-
-    def step(self, x: Tensor, window: Window) -> Tensor:
-        """The next word x (b, c): its output (b, c)."""
-        x = self._gate(x)
-        words = window.push(x)
-        if self.dynamic:
-            taps = self._taps(x).transpose(1, 2).unsqueeze(3)
-            return self.leave((words.unflatten(2, (self.heads, -1)) * taps).sum(1).flatten(1))
-        return self.leave((words * window.taps).sum(1))
-
-    def _gate(self, x: Tensor) -> Tensor:
-        x = self.enter(x)
-        return F.glu(x) if self.glu else x
-
-    def _taps(self, x: Tensor) -> Tensor:
-        """(.., h, k) of the words x (.., c) if dynamic, else (h, k)."""
-        kernel = self.kernel(x).unflatten(-1, (self.heads, self.taps)) if self.dynamic else self.kernel
-        return kernel.softmax(-1)
+        return Window(self, b)
 
 
 def _channels_each(x: Tensor, heads: int) -> int:

@@ -5,7 +5,7 @@ Three styles of one network, so that they can be compared at equal MACs:
   flat        attention over d channels, then two layers of width d
   long_short  channels split in half: the left half to attention, the right half to a convolution; joined; then two layers of width d
 Each part has a layer norm in front and a sum around it. A model reads whole sentences (`forward`) or one token at a time
-(`start`, `step`); both give the same numbers. Formulas: `tinylib.text.lite_costs`. Lab: lite_transformer.
+(`start`, `step`: `tinylib.text.lite_state`); both give the same numbers. Formulas: `tinylib.text.lite_costs`. Lab: lite_transformer.
 """
 
 from dataclasses import asdict, dataclass
@@ -16,9 +16,10 @@ from torch import Tensor, nn
 
 from tinylib.core.errors import TinylibError
 from tinylib.nn.layers import initialise
-from tinylib.text.attention import Attention, KeyValues
-from tinylib.text.convolution import ConvolutionBranch, Window
+from tinylib.text.attention import Attention
+from tinylib.text.convolution import ConvolutionBranch
 from tinylib.text.dropout import dropout
+from tinylib.text.lite_state import State
 
 STYLES = ("plain", "flat", "long_short")
 
@@ -87,26 +88,6 @@ class Mixer(nn.Module):
         far, near = x.split(self.long, -1)
         return torch.cat([self.attention(far, keep=keep, causal=self.causal), self.convolution(near, keep=keep, generator=generator)], -1)
 
-    def start(self, b: int, length: int) -> tuple[KeyValues, Window | None]:
-        """State before the first token."""
-        return self.attention.cache(b, length), self.convolution and self.convolution.window(b)
-
-    def step(self, x: Tensor, cache: KeyValues, window: Window | None) -> Tensor:
-        """The next token (b, d) -> (b, d)."""
-        if window is None:
-            return self.attention.step(x, cache)
-        far, near = x.split(self.long, -1)
-        return torch.cat([self.attention.step(far, cache), self.convolution.step(near, window)], -1)
-
-
-@dataclass
-class LayerState:
-    """What one layer remembers of the tokens so far, and of the source sentence if it reads one."""
-
-    cache: KeyValues
-    window: Window | None
-    source: KeyValues | None = None
-
 
 class Block(nn.Module):
     """Mixer, attention to a source sentence if `cross`, feed-forward; each with a norm before and a sum around."""
@@ -128,34 +109,6 @@ class Block(nn.Module):
         if self.cross is not None:
             x = x + dropout(self.cross(self.norm_cross(x), memory=source, keep=source_keep), rate, generator)
         return x + dropout(self.fall(F.relu(self.rise(self.norm_inner(x)))), rate, generator)
-
-    def start(self, b: int, length: int, source: Tensor | None) -> LayerState:
-        """State before the first token; `source` (b, m, d) is read once, here."""
-        return LayerState(*self.mix.start(b, length), None if self.cross is None else self.cross.remember(source))
-
-    def step(self, x: Tensor, state: LayerState, source_keep: Tensor | None) -> Tensor:
-        """The next token (b, d) -> (b, d)."""
-        x = x + self.mix.step(self.norm_mix(x), state.cache, state.window)
-        if state.source is not None:
-            x = x + self.cross.look(self.norm_cross(x), state.source, source_keep)
-        return x + self.fall(F.relu(self.rise(self.norm_inner(x))))
-
-
-@dataclass
-class State:
-    """What a model remembers between two tokens: layers, tokens read so far, and which source tokens are real."""
-
-    layers: list[LayerState]
-    position: int = 0
-    source_keep: Tensor | None = None
-
-    def reorder(self, index: Tensor) -> None:
-        """Sentence i goes on from what was sentence index[i]; repeated and missing rows are fine (beam search)."""
-        for layer in self.layers:
-            for part in (layer.cache, layer.window, layer.source):
-                if part is not None:
-                    part.reorder(index)
-        self.source_keep = None if self.source_keep is None else self.source_keep[index]
 
 
 class Words(nn.Module):
@@ -201,17 +154,6 @@ class Stack(nn.Module):
             x = block(x, keep=keep, source=source, source_keep=source_keep, generator=generator)
         return self.norm(x)
 
-    def start(self, b: int, length: int, source: Tensor | None = None, source_keep: Tensor | None = None) -> State:
-        """State before the first of at most `length` tokens."""
-        return State([block.start(b, length, source) for block in self.blocks], source_keep=source_keep)
-
-    def step(self, x: Tensor, state: State) -> Tensor:
-        """The next token (b, d) -> (b, d)."""
-        for block, layer in zip(self.blocks, state.layers):
-            x = block.step(x, layer, state.source_keep)
-        state.position += 1
-        return self.norm(x)
-
 
 class LanguageModel(nn.Module):
     """Tokens (b, n) -> logits (b, n, words) of each next token; nothing looks ahead. Padding belongs at the end and needs no mask."""
@@ -224,12 +166,12 @@ class LanguageModel(nn.Module):
         return self.words.logits(self.decoder(self.words(tokens), generator=generator))
 
     def start(self, b: int, *, length: int | None = None) -> State:
-        """State before the first token of b texts."""
-        return self.decoder.start(b, length or self.config.length)
+        """State before the first token of b texts, for the weights as they are now."""
+        return State(self.words, self.decoder, b, length or self.config.length)
 
     def step(self, tokens: Tensor, state: State) -> Tensor:
-        """The next token (b,) of each text -> logits (b, words) of the one after; `state` moves on. Meant for eval and inference mode."""
-        return self.words.logits(self.decoder.step(self.words.at(tokens, state.position), state))
+        """The next token (b,) of each text -> logits (b, words) of the one after; `state` moves on. Meant for inference mode; nothing is dropped."""
+        return state.step(tokens)
 
 
 class Translator(nn.Module):
@@ -255,11 +197,11 @@ class Translator(nn.Module):
     def start(self, source: Tensor, *, length: int | None = None) -> State:
         """State before the first target token; the source is read here."""
         memory, keep = self.encode(source)
-        return self.decoder.start(len(source), length or self.config.length, memory, keep)
+        return State(self.words, self.decoder, len(source), length or self.config.length, memory, keep)
 
     def step(self, tokens: Tensor, state: State) -> Tensor:
         """As `LanguageModel.step`, for target tokens (b,)."""
-        return self.words.logits(self.decoder.step(self.words.at(tokens, state.position), state))
+        return state.step(tokens)
 
 
 def sinusoids(length: int, dim: int) -> Tensor:
