@@ -7,6 +7,7 @@ from torch import nn
 
 from tinylib.core.errors import TinylibError
 from tinylib.measure.profile import profile
+from tinylib.nas.elastic import ElasticBatchNorm2d
 from tinylib.nas.once_for_all import Shape, SuperNet, narrowed, phases, resized, shrinking_loss
 from tinylib.nn.blocks import InvertedResidual
 from tinylib.nn.layers import ConvBNAct
@@ -62,6 +63,7 @@ def test_the_largest_network_is_the_plain_one():
     plain.load_state_dict(target)
     x = images()
     assert torch.equal(plain(x), made(x, SMALL.largest()))
+    assert not torch.equal(plain(x), made(x, {**SMALL.largest(), "kernel1.1": 3})), "a smaller kernel is seen"
 
 
 @pytest.mark.parametrize("seed", range(6))
@@ -75,6 +77,22 @@ def test_extracted_equals_sliced_bit_for_bit(seed):
         for p in plain.parameters():
             p.zero_()
     assert made.stem.conv.weight.abs().sum() > 0, "the extracted network owns its weights"
+
+
+def test_a_cut_from_the_wrong_end_would_be_seen(monkeypatch):
+    """Planted bug: a norm that hands out its last channels."""
+    made, chosen = net(), SMALL.space().canonical({g.name: min(g.values) for g in SMALL.space().genes})
+    right = ElasticBatchNorm2d.extract
+
+    def last(self, channels):
+        cut, whole = right(self, channels), right(self, self.num_features)
+        cut.running_mean.copy_(whole.running_mean[-channels:])
+        return cut
+
+    x = images(chosen["resolution"])
+    assert torch.equal(made.extract(chosen)(x), made(x, chosen))
+    monkeypatch.setattr(ElasticBatchNorm2d, "extract", last)
+    assert not torch.equal(made.extract(chosen)(x), made(x, chosen))
 
 
 def test_sorting_leaves_the_largest_network():

@@ -1,6 +1,8 @@
 """Spaces, evolution, fronts and predictors against brute force; each oracle sees a planted bug."""
 
-from concurrent.futures import ThreadPoolExecutor
+import os
+from concurrent.futures import ProcessPoolExecutor
+from multiprocessing import get_context
 
 import numpy as np
 import pytest
@@ -100,12 +102,46 @@ def test_an_infeasible_budget_names_the_cheapest():
     assert evolve(SPACE, score, cost, least, rng=rng(), population=8, generations=2).cost == least
 
 
-def test_the_seed_decides_and_the_map_does_not():
-    runs = [evolve(SPACE, score, cost, 12, rng=rng(s), population=12, generations=4) for s in (3, 3, 4)]
-    with ThreadPoolExecutor(2) as pool:
-        mapped = evolve(SPACE, score, cost, 12, rng=rng(3), population=12, generations=4, map=pool.map)
-    assert runs[0] == runs[1] == mapped
+def searched(seed, **options):
+    return evolve(SPACE, score, cost, 12, rng=rng(seed), population=12, generations=4, **options)
+
+
+def test_the_seed_decides():
+    runs = [searched(s) for s in (3, 3, 4)]
+    assert runs[0] == runs[1]
     assert runs[0].history != runs[2].history or runs[0].best == runs[2].best
+
+
+def test_scores_may_come_from_other_processes():
+    with ProcessPoolExecutor(2, mp_context=get_context("spawn")) as pool:
+        assert searched(3, map=pool.map) == searched(3)
+        blind = random_search(SPACE, score, cost, 12, rng=rng(3), evaluations=9, map=pool.map)
+    assert blind == random_search(SPACE, score, cost, 12, rng=rng(3), evaluations=9)
+
+
+def test_scores_may_come_from_a_dask_cluster():
+    from distributed import Client, LocalCluster
+
+    def far(c):         # travels by value: the workers know nothing of this file
+        import os
+        return os.getpid(), c["resolution"] + 3 * c["depth"]
+
+    workers = set()
+    with LocalCluster(n_workers=2, threads_per_worker=1, processes=True, dashboard_address=None, host="127.0.0.1") as cluster, Client(cluster) as client:
+        client.wait_for_workers(2)
+
+        def across(function, candidates):
+            found = client.gather(client.map(far, list(candidates), pure=False))
+            workers.update(pid for pid, _ in found)
+            return [value for _, value in found]
+
+        mapped = evolve(SPACE, far, cost, 12, rng=rng(3), population=12, generations=4, map=across)
+    assert mapped == evolve(SPACE, lambda c: far(c)[1], cost, 12, rng=rng(3), population=12, generations=4)
+    assert os.getpid() not in workers and len(workers) == 2
+
+
+def test_a_map_that_loses_the_order_would_be_seen():
+    assert searched(3, map=lambda f, xs: reversed([f(x) for x in xs])) != searched(3)
 
 
 def test_the_front_is_what_brute_force_keeps():
