@@ -74,8 +74,8 @@ def draw(figure, record):
     left.set_xticks(range(len(SHORT)), SHORT, rotation=60)
     left.axvspan(-0.5, SHORT.index(record["first"]) - 0.5, color=COLOURS["original"], alpha=0.2, linewidth=0)
     left.set(ylabel="kept activations (KiB)", xlim=(-0.5, len(SHORT) - 0.5))
-    over = record["rule"] > BUDGET
-    left.set_title(f"{record['method']}, batch {record['batch']}: {record['rule'] / 1024:,.0f} KiB " + ("break" if over else "fit") + " the budget",
+    over, kib = record["rule"] > BUDGET, record["rule"] / 1024
+    left.set_title(f"{record['method']}, batch {record['batch']}: {kib:,.{0 if kib >= 10 else 1}f} KiB " + ("break" if over else "fit") + " the budget",
                    color=COLOURS["budget"] if over else "black")
     bottom = 0
     for value, meaning, label in ((record["rule"], "memory", "activations"), (record["updates"], "second", "gradients, momentum"),

@@ -55,6 +55,9 @@ def frozen_conv2d(x: Tensor, weight: Tensor, bias: Tensor | None = None, stride=
     return _Conv.apply(x, weight, bias, _pair(stride), _pair(padding), _pair(dilation), groups)
 
 
+BITS = np.unpackbits(np.arange(256, dtype=np.uint8)[:, None], axis=1).astype(np.float32)      # (256, 8): the bits of every byte
+
+
 class _PackedClamp(Function):
     """clamp(x, 0, top) that keeps one bit an element: was 0 < x < top?"""
 
@@ -73,8 +76,10 @@ class _PackedClamp(Function):
     def backward(ctx, grad):
         (bits,) = ctx.saved_tensors
         grad = grad.contiguous(memory_format=ctx.layout)
-        passed = np.unpackbits(bits.numpy(), count=grad.numel()).view(bool)
-        return torch.from_numpy(_flat(grad) * passed).as_strided(grad.shape, grad.stride()), None
+        flat = _flat(grad)
+        passed = BITS.astype(flat.dtype, copy=False).take(bits.numpy(), axis=0).reshape(-1)[:flat.size]     # by table: no pass to widen booleans
+        np.multiply(flat, passed, out=passed)
+        return torch.from_numpy(passed).as_strided(grad.shape, grad.stride()), None
 
 
 def packed_relu(x: Tensor, top: float | None = None) -> Tensor:
@@ -94,7 +99,7 @@ class _FixedNorm(Function):
     @once_differentiable
     def backward(ctx, grad):
         (scale,) = ctx.saved_tensors
-        grad_x = grad * scale[:, None, None] if ctx.needs_input_grad[0] else None
+        grad_x = grad * scale if ctx.needs_input_grad[0] else None
         return grad_x, None, None, None, grad.sum((0, 2, 3)) if ctx.needs_input_grad[4] else None, None, None
 
 
@@ -141,7 +146,7 @@ class FrozenNorm2d(nn.Module):
         self.register_buffer("running_var", norm.running_var)
         self.register_buffer("weight", weight)
         self.register_buffer("num_batches_tracked", norm.num_batches_tracked)       # so that state dicts fit the stock norm
-        self.register_buffer("scale", weight / (norm.running_var + norm.eps).sqrt(), persistent=False)
+        self.register_buffer("scale", (weight / (norm.running_var + norm.eps).sqrt())[:, None, None], persistent=False)
         self.bias, self.eps = norm.bias, norm.eps
 
     def forward(self, x: Tensor) -> Tensor:
