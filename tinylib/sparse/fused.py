@@ -95,18 +95,26 @@ channels_tile, channel_tile = register_tile(CHANNELS, along_pairs=True), registe
 
 
 @numba.njit(cache=True, nogil=True)
-def multiply_rows(x, w, inputs, outputs, starts, first, last, block, y):
-    """Adds the products of all pairs with outputs first <= k < last to y; w is (offsets, panels, c_in, numbers in a panel)."""
+def block_bounds(outputs, starts, first, last, block):
+    """bounds[i, d]: the first pair of offset d whose output is at or above first + i x block (last in the end row)."""
+    blocks = max(-(-(last - first) // block), 0)
+    bounds = np.empty((blocks + 1, len(starts) - 1), np.int64)
+    for i in range(blocks + 1):
+        for d in range(len(starts) - 1):
+            low = starts[d] if i == 0 else bounds[i - 1, d]
+            bounds[i, d] = low + np.searchsorted(outputs[low:starts[d + 1]], min(first + i * block, last))
+    return bounds
+
+
+@numba.njit(cache=True, nogil=True)
+def multiply_rows(x, w, inputs, outputs, bounds, y):
+    """Adds the products of the pairs in `bounds` to y, block after block; w is (offsets, panels, c_in, numbers in a panel)."""
     panels, depth, width = w.shape[1], x.shape[1], x.itemsize
     x_row, y_row, w_panel = depth * width, y.shape[1] * width, depth * PANEL_BYTES
     x_at, y_at, w_at, i_at, o_at = x.ctypes.data, y.ctypes.data, w.ctypes.data, inputs.ctypes.data, outputs.ctypes.data
-    at = starts[:-1].copy()
-    for d in range(len(at)):
-        at[d] += np.searchsorted(outputs[starts[d]:starts[d + 1]], first)
-    for stop in range(min(first + block, last), last + block, block):
-        for d in range(len(at)):
-            pair, end = at[d], at[d] + np.searchsorted(outputs[at[d]:starts[d + 1]], min(stop, last))
-            at[d] = end
+    for i in range(len(bounds) - 1):
+        for d in range(bounds.shape[1]):
+            pair, end = bounds[i, d], bounds[i + 1, d]
             while pair < end:
                 whole = pair + ROWS <= end
                 for p in range(panels):
@@ -119,22 +127,31 @@ def multiply_rows(x, w, inputs, outputs, starts, first, last, block, y):
 
 
 @numba.njit(cache=True, nogil=True)
-def multiply_columns(x, g, inputs, outputs, first, last, y):
-    """Adds the sum of x_j^T g_k over the pairs first <= pair < last to y (c_in, numbers in all panels)."""
+def multiply_columns(x, g, inputs, outputs, bounds, y):
+    """Adds the sum of x_j^T g_k over the pairs in `bounds` to y (offsets, c_in, numbers in all panels), block after block."""
     channels, width = x.shape[1], x.itemsize
-    x_row, row = channels * width, y.shape[1] * width
-    for pair in range(first, last, CHUNK):
-        depth, i_at, o_at = min(CHUNK, last - pair), inputs.ctypes.data + 8 * pair, outputs.ctypes.data + 8 * pair
-        for part in range(0, row, PANEL_BYTES):
-            c = 0
-            while c < channels:
-                left, right, sums = x.ctypes.data + c * width, g.ctypes.data + part, y.ctypes.data + c * row + part
-                if c + CHANNELS <= channels:
-                    channels_tile(x, left, x_row, i_at, right, row, sums, row, o_at, depth)
-                    c += CHANNELS
-                else:
-                    channel_tile(x, left, x_row, i_at, right, row, sums, row, o_at, depth)
-                    c += 1
+    x_row, row = channels * width, y.shape[2] * width
+    for i in range(len(bounds) - 1):
+        for d in range(bounds.shape[1]):
+            for pair in range(bounds[i, d], bounds[i + 1, d], CHUNK):
+                depth, i_at, o_at = min(CHUNK, bounds[i + 1, d] - pair), inputs.ctypes.data + 8 * pair, outputs.ctypes.data + 8 * pair
+                for part in range(0, row, PANEL_BYTES):
+                    c = 0
+                    while c < channels:
+                        left, right, sums = x.ctypes.data + c * width, g.ctypes.data + part, y.ctypes.data + (d * channels + c) * row + part
+                        if c + CHANNELS <= channels:
+                            channels_tile(x, left, x_row, i_at, right, row, sums, row, o_at, depth)
+                            c += CHANNELS
+                        else:
+                            channel_tile(x, left, x_row, i_at, right, row, sums, row, o_at, depth)
+                            c += 1
+
+
+def spans(kmap: KernelMap, row_bytes: int, parts: int) -> list[np.ndarray]:
+    """Block bounds of the outputs cut into `parts` ranges, blocks of rows that fit half of a small L2 cache."""
+    block, outputs, starts = max(BLOCK_BYTES // row_bytes, 64), kmap.outputs.numpy(), np.array(kmap.starts)
+    share = max(-(-kmap.n_outputs // parts), block)
+    return [block_bounds(outputs, starts, first, min(first + share, kmap.n_outputs), block) for first in range(0, kmap.n_outputs, share)]
 
 
 def in_threads(work: Callable, parts: list, macs: int) -> None:
@@ -160,21 +177,20 @@ def convolve_rows(feats: Tensor, weight: Tensor, kmap: KernelMap) -> Tensor:
     columns = c_out + -c_out % panel
     out = feats.new_zeros(kmap.n_outputs, columns)
     if kmap.pairs and depth and c_out:
-        packed = padded(weight).view(count, depth, -1, panel).transpose(1, 2).contiguous().numpy()
-        block = max(BLOCK_BYTES // (columns * feats.element_size()), 64)
-        arrays = feats.contiguous().numpy(), packed, kmap.inputs.numpy(), kmap.outputs.numpy(), np.array(kmap.starts)
-        share = max(-(-kmap.n_outputs // (4 * torch.get_num_threads())), block)
-        spans = [(first, min(first + share, kmap.n_outputs)) for first in range(0, kmap.n_outputs, share)]
-        in_threads(lambda span: multiply_rows(*arrays, *span, block, out.numpy()), spans, kmap.pairs * depth * columns)
+        packed = padded(weight).view(count, depth, -1, panel).transpose(1, 2).contiguous()
+        arrays, sums = [t.numpy() for t in (feats.contiguous(), packed, kmap.inputs, kmap.outputs)], out.numpy()
+        parts = spans(kmap, columns * feats.element_size(), 4 * torch.get_num_threads())
+        in_threads(lambda bounds: multiply_rows(*arrays, bounds, sums), parts, kmap.pairs * depth * columns)
     return out if columns == c_out else out[:, :c_out].contiguous()
 
 
 def weight_sums(feats: Tensor, grad: Tensor, kmap: KernelMap) -> Tensor:
     """(offsets, c_in, c_out): for each offset the sum of feats[j]^T grad[k] over its pairs; the gradient of the weight."""
-    grad, c_out, count = padded(grad), grad.shape[1], len(kmap.sizes)
-    out = feats.new_zeros(count, feats.shape[1], grad.shape[1])
-    if kmap.pairs and out.numel():
-        arrays, starts, sums = (feats.contiguous().numpy(), grad.numpy(), kmap.inputs.numpy(), kmap.outputs.numpy()), kmap.starts, out.numpy()
-        largest_first = sorted(range(count), key=lambda d: starts[d] - starts[d + 1])
-        in_threads(lambda d: multiply_columns(*arrays, starts[d], starts[d + 1], sums[d]), largest_first, kmap.pairs * feats.shape[1] * grad.shape[1])
-    return out[..., :c_out].contiguous()
+    grad, c_out = padded(grad), grad.shape[1]
+    parts = spans(kmap, grad.shape[1] * grad.element_size(), torch.get_num_threads()) if kmap.pairs else []
+    out = feats.new_zeros(max(len(parts), 1), len(kmap.sizes), feats.shape[1], grad.shape[1])
+    if parts and out.numel():
+        arrays, sums = [t.numpy() for t in (feats.contiguous(), grad, kmap.inputs, kmap.outputs)], out.numpy()
+        work = lambda part: multiply_columns(*arrays, parts[part], sums[part])
+        in_threads(work, list(range(len(parts))), kmap.pairs * feats.shape[1] * grad.shape[1])
+    return out.sum(0)[..., :c_out].contiguous()
