@@ -125,6 +125,10 @@ class SparseConv3d(nn.Module):
         out = convolve(x.feats, self.weight, kmap, self.plan)
         return SparseTensor(coords, out if self.bias is None else out.add_(self.bias), stride, maps)
 
+    def map_of(self, x: SparseTensor) -> KernelMap:
+        """The kernel map that this layer uses for `x`, from the cache or built and put there."""
+        return (self.raised(x) if self.transposed else self.lowered(x))[3]
+
     def key(self, stride: Triple) -> tuple:
         """What a map in the cache depends on, `stride` being that of its finer side."""
         return stride, self.kernel, self.stride, self.dilation, self.semantics
