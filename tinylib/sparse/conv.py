@@ -3,6 +3,7 @@
 Submanifold (stride 1: the voxels stay), strided (coarser voxels, two rules) and transposed (back to the cached finer voxels).
 """
 
+import numba
 import torch
 from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
@@ -22,7 +23,7 @@ class Convolve(torch.autograd.Function):
     def forward(ctx, feats: Tensor, weight: Tensor, kmap: KernelMap) -> Tensor:
         ctx.save_for_backward(feats, weight)
         ctx.kmap = kmap
-        return convolve_rows(feats.detach(), weight.detach(), kmap)
+        return convolve_rows(feats.detach(), weight.detach().numpy(), kmap)
 
     @staticmethod
     @once_differentiable
@@ -30,8 +31,8 @@ class Convolve(torch.autograd.Function):
         (feats, weight), kmap = ctx.saved_tensors, ctx.kmap
         to_feats = to_weight = None
         if ctx.needs_input_grad[0]:
-            swapped = (weight.flip(0), kmap) if kmap.same else (weight, kmap.reversed)
-            to_feats = convolve_rows(grad, swapped[0].transpose(1, 2), swapped[1])
+            swapped = weight.numpy().transpose(0, 2, 1)
+            to_feats = convolve_rows(grad, swapped[::-1], kmap) if kmap.same else convolve_rows(grad, swapped, kmap.reversed)
         if ctx.needs_input_grad[1]:
             to_weight = weight_sums(feats, grad, kmap)
         return to_feats, to_weight, None
@@ -49,33 +50,59 @@ def gather_matmul_scatter(feats: Tensor, weight: Tensor, kmap: KernelMap) -> Ten
     return out
 
 
+@numba.njit(cache=True, nogil=True)
+def add_rows(source, source_rows, target, target_rows):
+    """target[target_rows[p]] += source[source_rows[p]], one p after the other."""
+    for p in range(len(source_rows)):
+        i, o = source_rows[p], target_rows[p]
+        for c in range(source.shape[1]):
+            target[o, c] += source[i, c]
+
+
+class AddRows(torch.autograd.Function):
+    """Rows of `source` added to the rows of n zeros, pair by pair: gather and scatter are both this, and each is the other's gradient."""
+
+    @staticmethod
+    def forward(ctx, source: Tensor, source_rows: Tensor, target_rows: Tensor, n: int) -> Tensor:
+        ctx.pairs, ctx.n = (source_rows, target_rows), len(source)
+        target = source.new_zeros(n, source.shape[1])
+        add_rows(source.detach().contiguous().numpy(), source_rows.numpy(), target.numpy(), target_rows.numpy())
+        return target
+
+    @staticmethod
+    def backward(ctx, grad: Tensor):
+        return AddRows.apply(grad, *ctx.pairs[::-1], ctx.n), None, None, None
+
+
 def grouped(feats: Tensor, weight: Tensor, kmap: KernelMap, plan: Plan) -> Tensor:
-    """The same sums by adaptive groups: one gather into padded buffers, one batched matmul a group, one scatter-add. (n_outputs, c_out)."""
+    """The same sums by adaptive groups (n_outputs, c_out): one gather into padded buffers, a matmul for each group, one scatter-add.
+
+    Locality-aware: the gather runs input row by input row, the scatter output row by output row.
+    """
     groups = group_offsets(kmap.sizes.tolist(), plan.tolerance, plan.threshold, centre=kmap.centre)
-    out = feats @ weight[kmap.centre] if kmap.centre is not None else feats.new_zeros(kmap.n_outputs, weight.shape[2])
+    straight = feats @ weight[kmap.centre] if kmap.centre is not None else feats.new_zeros(kmap.n_outputs, weight.shape[2])
     groups = [g for g in groups if g.offsets != (kmap.centre,)]
     if not groups:
-        return out
-    pairs, slots = layout(groups, kmap)
-    buffer = feats.new_zeros(sum(g.rows for g in groups), feats.shape[1]).index_copy(0, slots, feats[kmap.inputs[pairs]])
-    products = []
+        return straight
+    slots = buffer_rows(groups, kmap)
+    gather, scatter = (order[slots[order] >= 0] for order in (kmap.by_input, kmap.by_output))
+    buffer, products = AddRows.apply(feats, kmap.inputs[gather], slots[gather], sum(g.rows for g in groups)), []
     for group, part in zip(groups, buffer.split([g.rows for g in groups])):
         if group.batched:
             products.append(torch.bmm(part.view(len(group.sizes), -1, part.shape[1]), weight[list(group.offsets)]).flatten(0, 1))
         else:
             products += [rows @ weight[d] for d, rows in zip(group.offsets, part.split(group.sizes))]
-    return out.index_add(0, kmap.outputs[pairs], torch.cat(products)[slots])
+    return straight + AddRows.apply(torch.cat(products), slots[scatter], kmap.outputs[scatter], kmap.n_outputs)
 
 
-def layout(groups: list[Group], kmap: KernelMap) -> tuple[Tensor, Tensor]:
-    """(pair numbers in the order of the groups, the buffer row of each): a batched group gives every offset as many rows as its largest has."""
-    pairs, slots, first = [], [], 0
+def buffer_rows(groups: list[Group], kmap: KernelMap) -> Tensor:
+    """The buffer row of each pair, -1 for pairs of no group: a batched group gives every offset as many rows as its largest has."""
+    slots, first = torch.full((kmap.pairs,), -1), 0
     for group in groups:
         for d, size in zip(group.offsets, group.sizes):
-            pairs.append(torch.arange(kmap.starts[d], kmap.starts[d] + size))
-            slots.append(torch.arange(first, first + size))
+            slots[kmap.starts[d]:kmap.starts[d] + size] = torch.arange(first, first + size)
             first += max(group.sizes) if group.batched else size
-    return torch.cat(pairs), torch.cat(slots)
+    return slots
 
 
 def convolve(feats: Tensor, weight: Tensor, kmap: KernelMap, plan: Plan | None = None) -> Tensor:

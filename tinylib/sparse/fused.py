@@ -7,8 +7,10 @@ processor gets translated to what it has. Output rows are taken in blocks that f
 block is a range of each offset's pairs, and threads never share an output row.
 """
 
+import os
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from functools import lru_cache
 
 import numba
 import numpy as np
@@ -22,7 +24,7 @@ from tinylib.sparse.kernel_map import KernelMap
 
 PANEL_BYTES, LANE_BYTES, BLOCK_BYTES, CHUNK = 64, 32, 2**17, 64
 ROWS, CHANNELS = 6, 4
-LEAST_MACS = 4_000_000
+LEAST_MACS = 16_000_000
 I64 = ir.IntType(64)
 
 
@@ -107,8 +109,9 @@ def block_bounds(outputs, starts, first, last, block):
 
 
 @numba.njit(cache=True, nogil=True)
-def multiply_rows(x, w, inputs, outputs, bounds, y):
-    """Adds the products of the pairs in `bounds` to y, block after block; w is (offsets, panels, c_in, numbers in a panel)."""
+def multiply_rows(x, w, inputs, outputs, first, last, bounds, y):
+    """Fills rows first to last of y with the sums of the pairs in `bounds`, block after block; w is (offsets, panels, c_in, numbers in a panel)."""
+    y[first:last] = 0
     panels, depth, width = w.shape[1], x.shape[1], x.itemsize
     x_row, y_row, w_panel = depth * width, y.shape[1] * width, depth * PANEL_BYTES
     x_at, y_at, w_at, i_at, o_at = x.ctypes.data, y.ctypes.data, w.ctypes.data, inputs.ctypes.data, outputs.ctypes.data
@@ -128,7 +131,8 @@ def multiply_rows(x, w, inputs, outputs, bounds, y):
 
 @numba.njit(cache=True, nogil=True)
 def multiply_columns(x, g, inputs, outputs, bounds, y):
-    """Adds the sum of x_j^T g_k over the pairs in `bounds` to y (offsets, c_in, numbers in all panels), block after block."""
+    """Fills y (offsets, c_in, numbers in all panels) with the sums of x_j^T g_k over the pairs in `bounds`, block after block."""
+    y[:] = 0
     channels, width = x.shape[1], x.itemsize
     x_row, row = channels * width, y.shape[2] * width
     for i in range(len(bounds) - 1):
@@ -147,50 +151,67 @@ def multiply_columns(x, g, inputs, outputs, bounds, y):
                             c += 1
 
 
-def spans(kmap: KernelMap, row_bytes: int, parts: int) -> list[np.ndarray]:
-    """Block bounds of the outputs cut into `parts` ranges, blocks of rows that fit half of a small L2 cache."""
+def spans(kmap: KernelMap, row_bytes: int, parts: int) -> list[tuple[int, int, np.ndarray]]:
+    """The outputs cut into at most `parts` ranges: (first, last, block bounds), blocks of rows that fit half of a small L2 cache."""
     block, outputs, starts = max(BLOCK_BYTES // row_bytes, 64), kmap.outputs.numpy(), np.array(kmap.starts)
-    share = max(-(-kmap.n_outputs // parts), block)
-    return [block_bounds(outputs, starts, first, min(first + share, kmap.n_outputs), block) for first in range(0, kmap.n_outputs, share)]
+    share = max(-(-kmap.n_outputs // parts), 64)
+    ends = [(first, min(first + share, kmap.n_outputs)) for first in range(0, kmap.n_outputs, share)]
+    return [(*pair, block_bounds(outputs, starts, *pair, block)) for pair in ends]
+
+
+@lru_cache(maxsize=1)
+def pool(threads: int, process: int) -> ThreadPoolExecutor:
+    """Waiting threads, made once: starting some for every call costs more than a small layer. A forked process gets its own."""
+    return ThreadPoolExecutor(threads)
 
 
 def in_threads(work: Callable, parts: list, macs: int) -> None:
-    """work(part) for every part, in as many threads as torch uses, unless there is too little to do."""
-    threads = min(torch.get_num_threads(), len(parts)) if macs >= LEAST_MACS else 1
-    if threads == 1:
-        for part in parts:
+    """work(part) for every part, in as many threads as torch uses, this one among them, unless there is too little to do."""
+    helpers = min(torch.get_num_threads(), len(parts)) - 1 if macs >= LEAST_MACS else 0
+    waiting = iter(parts)
+
+    def drain():
+        for part in waiting:
             work(part)
-    else:
-        with ThreadPoolExecutor(threads) as pool:
-            list(pool.map(work, parts))
+    futures = [pool(helpers, os.getpid()).submit(drain) for _ in range(helpers)]
+    drain()
+    for future in futures:
+        if not future.cancel():
+            future.result()
 
 
-def padded(columns: Tensor) -> Tensor:
-    """Contiguous, the last axis filled up with zeros to whole panels."""
-    panel = PANEL_BYTES // columns.element_size()
-    return torch.nn.functional.pad(columns, (0, -columns.shape[-1] % panel)).contiguous()
+def in_panels(weight: np.ndarray) -> np.ndarray:
+    """Weight (offsets, c_in, c_out) as (offsets, panels, c_in, numbers in a panel), the last panel filled up with zeros."""
+    panel = PANEL_BYTES // weight.itemsize
+    packed = np.zeros((len(weight), -(-weight.shape[2] // panel), weight.shape[1], panel), weight.dtype)
+    for p in range(packed.shape[1]):
+        part = weight[:, :, p * panel:(p + 1) * panel]
+        packed[:, p, :, :part.shape[2]] = part
+    return packed
 
 
-def convolve_rows(feats: Tensor, weight: Tensor, kmap: KernelMap) -> Tensor:
+def convolve_rows(feats: Tensor, weight: np.ndarray, kmap: KernelMap) -> Tensor:
     """(n_outputs, c_out) float32 or float64: for every output row the sum of feats[j] weight[d] over its pairs."""
-    (count, depth, c_out), panel = weight.shape, PANEL_BYTES // feats.element_size()
-    columns = c_out + -c_out % panel
-    out = feats.new_zeros(kmap.n_outputs, columns)
-    if kmap.pairs and depth and c_out:
-        packed = padded(weight).view(count, depth, -1, panel).transpose(1, 2).contiguous()
-        arrays, sums = [t.numpy() for t in (feats.contiguous(), packed, kmap.inputs, kmap.outputs)], out.numpy()
-        parts = spans(kmap, columns * feats.element_size(), 4 * torch.get_num_threads())
-        in_threads(lambda bounds: multiply_rows(*arrays, bounds, sums), parts, kmap.pairs * depth * columns)
+    packed, c_out = in_panels(weight), weight.shape[2]
+    columns = packed.shape[1] * packed.shape[3]
+    if not (kmap.pairs and packed.size):
+        return feats.new_zeros(kmap.n_outputs, c_out)
+    out = feats.new_empty(kmap.n_outputs, columns)
+    arrays, sums = (feats.contiguous().numpy(), packed, kmap.inputs.numpy(), kmap.outputs.numpy()), out.numpy()
+    parts = spans(kmap, columns * feats.element_size(), 4 * torch.get_num_threads())
+    in_threads(lambda part: multiply_rows(*arrays, *part, sums), parts, kmap.pairs * feats.shape[1] * columns)
     return out if columns == c_out else out[:, :c_out].contiguous()
 
 
 def weight_sums(feats: Tensor, grad: Tensor, kmap: KernelMap) -> Tensor:
     """(offsets, c_in, c_out): for each offset the sum of feats[j]^T grad[k] over its pairs; the gradient of the weight."""
-    grad, c_out = padded(grad), grad.shape[1]
-    parts = spans(kmap, grad.shape[1] * grad.element_size(), torch.get_num_threads()) if kmap.pairs else []
-    out = feats.new_zeros(max(len(parts), 1), len(kmap.sizes), feats.shape[1], grad.shape[1])
-    if parts and out.numel():
-        arrays, sums = [t.numpy() for t in (feats.contiguous(), grad, kmap.inputs, kmap.outputs)], out.numpy()
-        work = lambda part: multiply_columns(*arrays, parts[part], sums[part])
-        in_threads(work, list(range(len(parts))), kmap.pairs * feats.shape[1] * grad.shape[1])
+    c_out, panel = grad.shape[1], PANEL_BYTES // grad.element_size()
+    if not (kmap.pairs and feats.shape[1] and c_out):
+        return feats.new_zeros(len(kmap.sizes), feats.shape[1], c_out)
+    grad = torch.nn.functional.pad(grad, (0, -c_out % panel)).contiguous()
+    parts = spans(kmap, grad.shape[1] * grad.element_size(), 2 * torch.get_num_threads())
+    out = feats.new_empty(len(parts), len(kmap.sizes), feats.shape[1], grad.shape[1])
+    arrays, sums = (feats.contiguous().numpy(), grad.numpy(), kmap.inputs.numpy(), kmap.outputs.numpy()), out.numpy()
+    work = lambda i: multiply_columns(*arrays, parts[i][2], sums[i])
+    in_threads(work, list(range(len(parts))), kmap.pairs * feats.shape[1] * grad.shape[1])
     return out.sum(0)[..., :c_out].contiguous()

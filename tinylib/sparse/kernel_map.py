@@ -56,6 +56,16 @@ class KernelMap:
         return self.inputs[part], self.outputs[part]
 
     @cached_property
+    def by_input(self) -> Tensor:
+        """Pair numbers, all pairs of an input row together: the order of the locality-aware gather."""
+        return torch.from_numpy(lookup.stable_order(self.inputs.numpy(), self.n_inputs))
+
+    @cached_property
+    def by_output(self) -> Tensor:
+        """Pair numbers, all pairs of an output row together: the order of the locality-aware scatter."""
+        return torch.from_numpy(lookup.stable_order(self.outputs.numpy(), self.n_outputs))
+
+    @cached_property
     def reversed(self) -> "KernelMap":
         """Roles swapped, offsets in the same order: what a transposed convolution and the gradient of the input need."""
         a, b = lookup.transpose(self.inputs.numpy(), self.outputs.numpy(), self.sizes.numpy(), self.n_inputs)

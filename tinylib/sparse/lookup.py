@@ -122,3 +122,18 @@ def transpose(inputs, outputs, sizes, n_inputs):
                 at += 1
         start += size
     return new_inputs, new_outputs
+
+
+@numba.njit(cache=True, nogil=True)
+def stable_order(rows, n):
+    """The permutation that sorts whole numbers 0 <= rows < n, equal ones in their old order (counting sort)."""
+    at = np.zeros(n + 1, np.int64)
+    for row in rows:
+        at[row + 1] += 1
+    for row in range(n):
+        at[row + 1] += at[row]
+    order = np.empty(len(rows), np.int64)
+    for i in range(len(rows)):
+        order[at[rows[i]]] = i
+        at[rows[i]] += 1
+    return order
