@@ -60,6 +60,8 @@ def test_floor_is_the_set_of_floored_cells(factor):
     steps = (factor,) * 3 if isinstance(factor, int) else factor
     expected = sorted({(b, *(c // s for c, s in zip(p, steps))) for b, *p in coords.tolist()})
     assert [tuple(r) for r in downsample(coords, factor).tolist()] == expected
+    truncated = sorted({(b, *(int(c / s) for c, s in zip(p, steps))) for b, *p in coords.tolist()})
+    assert truncated != expected, "int() puts -1 and 1 into one cell"
 
 
 @pytest.mark.parametrize("kernel, factor, dilation", [(3, 2, 1), (2, 2, 1), (3, 3, 1), (3, 2, 2), ((3, 1, 2), (2, 1, 2), 1)])
