@@ -1,5 +1,8 @@
 """Sparse convolution equals dense conv3d on the voxels that exist, in float64, with gradients; networks go down and come back."""
 
+import subprocess
+import sys
+
 import numpy as np
 import pytest
 import torch
@@ -105,6 +108,24 @@ def test_fused_in_threads_equals_one_after_the_other(threads):
         finally:
             torch.set_num_threads(before)
         assert all(torch.allclose(a, b, atol=1e-10, rtol=0) for a, b in zip(got, expected))
+
+
+FORKED = """
+import os, torch
+from tinylib.sparse.conv import convolve
+from tinylib.sparse.kernel_map import kernel_map
+torch.set_num_threads(2)
+coords = torch.unique(torch.randint(0, 20, (5000, 4)) * torch.tensor([0, 1, 1, 1]), dim=0)
+kmap, feats, weight = kernel_map(coords, coords, kernel=3), torch.randn(len(coords), 64), torch.randn(27, 64, 64)
+before, child = convolve(feats, weight, kmap), os.fork()
+if not child:
+    os._exit(0 if torch.equal(convolve(feats, weight, kmap), before) else 1)
+assert os.waitpid(child, 0)[1] == 0
+"""
+
+
+def test_a_forked_process_gets_its_own_threads():
+    subprocess.run([sys.executable, "-c", FORKED], check=True, timeout=300)
 
 
 def test_planted_bugs_are_seen():

@@ -91,6 +91,12 @@ def test_reversed_swaps_roles_and_sorts():
     assert as_sets(back.reversed) == as_sets(kmap)
 
 
+def test_orders_by_row_are_stable():
+    source = cloud(100)
+    kmap = kernel_map(source, downsample(source, 2), kernel=3, stride=2)
+    assert torch.equal(kmap.by_input, kmap.inputs.argsort(stable=True)) and torch.equal(kmap.by_output, kmap.outputs.argsort(stable=True))
+
+
 @pytest.mark.parametrize("method", ["auto", *METHODS])
 def test_empty_clouds_and_one_point(method):
     none, one = torch.zeros(0, 4, dtype=torch.int64), torch.tensor([[3, -7, 0, 2]])
