@@ -10,7 +10,7 @@ from pathlib import Path
 
 from tinylib.classroom.assignment import Assignment, Part
 
-MAX_FILE_BYTES = 300 << 20
+MAX_FILE_BYTES = 100 << 20      # reading hostile JSON takes up to thirty times as much memory
 MAX_ANSWER_CHARACTERS = 200_000
 MAX_DEPTH = 200
 
@@ -117,10 +117,11 @@ def _cells(book, answers):
     groups = [book["cells"]] if isinstance(book.get("cells"), list) else [w.get("cells") for w in book["worksheets"] if isinstance(w, dict)]
     if "worksheets" in book and "cells" not in book:
         answers.notes.append("The notebook is in the old format 3.")
-    for cell in (c for group in groups if isinstance(group, list) for c in group):
-        if not isinstance(cell, dict):
-            answers.notes.append("A cell is damaged and was left out.")
-            continue
+    cells = [c for group in groups if isinstance(group, list) for c in group]
+    whole = [c for c in cells if isinstance(c, dict)]
+    if len(whole) < len(cells):
+        answers.notes.append(f"Left out as damaged: {len(cells) - len(whole)} of the cells.")
+    for cell in whole:
         text = cell.get("source", cell.get("input", ""))
         if isinstance(text, list):
             text = "".join(t for t in text if isinstance(t, str))
@@ -163,7 +164,7 @@ def _elsewhere(part: Part, by_grade_id: dict) -> list:
     if not found and part.kind == "exercise":
         found = [c for c in unmarked if re.search(rf"^(?:def|class)\s+{re.escape(part.entry)}\b", c[2], re.M)]
     if not found and part.kind != "reason":
-        found = [c for c in unmarked if re.search(rf"""^\s*(?:answer|predict)\(\s*["']{re.escape(part.id)}["']""", c[2], re.M)]
+        found = [c for c in unmarked if re.search(rf"""^[ \t]*(?:answer|predict)\(\s*["']{re.escape(part.id)}["']""", c[2], re.M)]
     return found
 
 

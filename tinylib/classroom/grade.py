@@ -4,6 +4,7 @@ import hashlib
 import json
 import multiprocessing
 import os
+import threading
 from collections.abc import Callable, Iterable
 from concurrent.futures import Executor, Future, ProcessPoolExecutor, as_completed
 from dataclasses import dataclass
@@ -78,7 +79,7 @@ def grade_all(submissions: Iterable[Answers], assignment: Assignment, course: Co
             told(results[i], True)
         return list(results.values())
     own = executor is None
-    pool = executor or ProcessPoolExecutor(min(workers, len(todo)), mp_context=multiprocessing.get_context("spawn"))
+    pool = executor or ProcessPoolExecutor(min(workers, len(todo)), mp_context=multiprocessing.get_context("spawn"), initializer=end_with_parent)
     try:
         waiting: dict[Future, int] = {pool.submit(judge_cached, submissions[i], assignment, course, str(cache.folder), version): i for i in todo}
         for done in as_completed(waiting):
@@ -88,6 +89,12 @@ def grade_all(submissions: Iterable[Answers], assignment: Assignment, course: Co
         if own:
             pool.shutdown(wait=True, cancel_futures=True)
     return list(results.values())
+
+
+def end_with_parent() -> None:
+    """In a worker of the pool: end when the grader is gone, however it ended; without this two processes would wait for work for ever."""
+    parent = multiprocessing.parent_process()
+    threading.Thread(target=lambda: (parent.join(), os._exit(1)), daemon=True).start()
 
 
 def hand_points(path: Path) -> dict:

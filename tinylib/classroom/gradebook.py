@@ -3,6 +3,7 @@
 import copy
 import json
 import os
+import re
 import sysconfig
 import warnings
 from pathlib import Path
@@ -55,12 +56,17 @@ def source_book(released: dict, assignment: Assignment) -> dict:
 def filled(source: dict, sources: dict[str, str], assignment: Assignment) -> dict:
     """The source notebook with a student's answers in it: what nbgrader gets to see, whatever was handed in."""
     book = copy.deepcopy(source)
-    answers = {p.grade_id: sources[p.id] for p in assignment.parts if p.id in sources}
+    answers = {p.grade_id: inert(sources[p.id]) if p.kind == "reason" else sources[p.id] for p in assignment.parts if p.id in sources}
     for cell in book["cells"]:
         name = cell["metadata"].get("nbgrader", {}).get("grade_id")
         if name in answers:
             cell["source"] = answers[name].encode("utf-8", "replace").decode()
     return book
+
+
+def inert(text: str) -> str:
+    """A student's Markdown without HTML and without formulas that link: the formgrader would run its scripts with the grader's rights."""
+    return re.sub(r"\\(href|url|require|html\w*)\b", r"\\mathrm", text.replace("<", "&lt;"), flags=re.I)
 
 
 def write_book(path: Path, book: dict) -> None:

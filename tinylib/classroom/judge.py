@@ -159,8 +159,9 @@ def _judge_question(part: Part, answers: Answers) -> Score:
 
 
 def _judge_code(parts, answers, assignment, course):
-    """All exercises of one submission in one sandbox; a sandbox that an answer breaks is started anew for the next."""
-    scores, mib, waiting = {}, 0, list(parts)
+    """All exercises of one submission in one sandbox. A sandbox that breaks is started anew; whose answer was being run gets one more try, because
+    a machine short of memory may have ended it."""
+    scores, mib, waiting, tried = {}, 0, list(parts), set()
     needs = tuple(dict.fromkeys(n for p in parts for n in find.exercise(p.id).needs))
     harness = find.exercise(parts[0].id).harness.__module__
     while waiting:
@@ -175,6 +176,9 @@ def _judge_code(parts, answers, assignment, course):
         except SandboxLost as lost:
             if not started:
                 raise TinylibError(f"No sandbox could be started: {lost}.") from None
+            if waiting[0].id not in tried:
+                tried.add(waiting[0].id)
+                continue
             part = waiting.pop(0)
             scores[part.id] = Score(part.id, "error", 0.0, part.points, "The code ended its sandbox.")
     return scores, mib

@@ -30,6 +30,7 @@ CLOSED = ("tinylib.exercises", "tinylib.panels", "tinylib.course", "tinylib.chec
 SYSTEM = ("/usr", "/bin", "/sbin", "/lib", "/lib64", "/lib32", "/etc/ld.so.cache", "/etc/localtime")
 START_SECONDS = 180
 REPLY_EXTRA_SECONDS = 30
+CONTAINER_END_SECONDS = 5
 
 
 @dataclass(frozen=True)
@@ -46,7 +47,10 @@ class Limits:
 
 @dataclass(frozen=True)
 class Level:
-    """How to isolate. `command`: for `container`, a command line with {stage} and {scratch} that runs the worker with its own Python."""
+    """How to isolate. `command`: for `container`, a command line that runs the worker with the container's own Python.
+
+    {stage} stands for the worker's folder and {worker} for the worker in it; {name} for a name of the container, by which it is removed at the end.
+    """
 
     name: str
     command: str = ""
@@ -136,7 +140,7 @@ class Sandbox:
     def __init__(self, level: Level, harness: str, needs: tuple[str, ...] = (), warm: tuple[str, ...] = ("torch",), limits: Limits | None = None):
         self.level, self.limits = level, limits or Limits()
         self.setup = {"harness": harness, "warm": list(warm), "limits": {k: getattr(self.limits, k) for k in ("memory_mib", "file_mib", "processes", "files")}}
-        self.needs, self.process, self.mib = needs, None, 0
+        self.needs, self.process, self.mib, self.name = needs, None, 0, f"judge-{os.getpid()}-{os.urandom(6).hex()}"
 
     def __enter__(self):
         sweep(Path(tempfile.gettempdir()))
@@ -159,10 +163,9 @@ class Sandbox:
             path.chmod(0o755 if path.is_dir() else 0o644)
         if self.uid:
             os.chown(scratch, self.uid, self.uid)
-        alone = self.level.name == "bubblewrap" or self.uid > 0
-        inside = str(scratch) if self.level.name == "process" else "/tmp"
-        plain = self.level.name == "process"
-        self.setup |= {"uid": self.uid, "alone": alone, "scratch": inside, "readable": [str(code), *readable()], "audit": plain,
+        plain, container = self.level.name == "process", self.level.name == "container"
+        self.setup |= {"uid": self.uid, "alone": self.level.name == "bubblewrap" or self.uid > 0, "scratch": str(scratch) if plain else "/tmp",
+                       "wipe": not container, "never_root": container, "readable": [str(code), *readable()], "audit": plain,
                        "landlock": plain and confine.landlock_version() > 0}
         self.process = subprocess.Popen(self._command(code, scratch), stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL,
                                         env=environment(), cwd="/", bufsize=0, start_new_session=True)
@@ -177,7 +180,7 @@ class Sandbox:
         if self.level.name == "bubblewrap":
             return [*_bubblewrap([str(code), *readable()], str(code)), *worker]
         if self.level.name == "container":
-            return [part.format(stage=code, scratch=scratch, python=sys.executable) for part in shlex.split(self.level.command)]
+            return [part.format(stage=code, worker=worker[-1], python=sys.executable, name=self.name) for part in shlex.split(self.level.command)]
         return worker
 
     def run(self, request: dict) -> dict:
@@ -219,6 +222,8 @@ class Sandbox:
     def close(self):
         """End the worker and everything it started; remove its folder."""
         if self.process is not None:
+            if self.level.name == "container":
+                self._end_container()
             with contextlib.suppress(OSError):
                 os.killpg(self.process.pid, signal.SIGKILL)
             self.process.kill()
@@ -227,7 +232,18 @@ class Sandbox:
             self.process.wait()
         if self.uid:
             end_user(self.uid)
-        shutil.rmtree(self.folder, ignore_errors=True)
+        confine.remove(str(self.folder))
+
+    def _end_container(self):
+        """An engine's client that is killed leaves its container running: close its input, wait, and where the command names it have it removed."""
+        self.process.stdin.close()
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            self.process.wait(CONTAINER_END_SECONDS)
+            return
+        if "{name}" in self.level.command:
+            words = shlex.split(self.level.command)
+            engine = words[:words.index("run")] if "run" in words else words[:1]
+            subprocess.run([*engine, "rm", "-f", self.name], stdin=subprocess.DEVNULL, capture_output=True, timeout=120)
 
     def __exit__(self, *_):
         self.close()
@@ -278,7 +294,8 @@ def readable() -> tuple[str, ...]:
     root = str(project_root())
     libraries = {p for p in homes if p and os.path.exists(p) and not (root + "/").startswith(p.rstrip("/") + "/") and ("site-packages" in p or p in
                  (sys.prefix, sys.base_prefix, os.path.realpath(sys.base_prefix)))}
-    return tuple(sorted({*libraries, *(p for p in SYSTEM if os.path.exists(p)), "/dev/urandom", "/dev/zero"}))
+    outermost = {p for p in libraries if not any(p.startswith(other + "/") for other in libraries)}
+    return tuple(sorted({*outermost, *(p for p in SYSTEM if os.path.exists(p)), "/dev/urandom", "/dev/zero"}))
 
 
 def environment() -> dict[str, str]:
@@ -294,11 +311,12 @@ def _bubblewrap(binds: list[str], code: str) -> list[str]:
         command += ["--cap-add", "CAP_SETUID", "--cap-add", "CAP_SETGID"]
     else:
         command += ["--unshare-user", "--uid", "65534", "--gid", "65534"]
-    command += ["--tmpfs", "/", "--proc", "/proc", "--dev", "/dev", "--perms", "1777", "--size", str(64 << 20), "--tmpfs", "/tmp"]
+    command += ["--tmpfs", "/", "--proc", "/proc", "--dev", "/dev", "--remount-ro", "/dev", "--perms", "1777", "--size", str(64 << 20), "--tmpfs", "/tmp"]
     for path in dict.fromkeys([*(p for p in SYSTEM if os.path.exists(p)), *binds]):
         if path.startswith("/dev/"):
             continue
         for parent in reversed(Path(path).parents[:-1]):
             command += ["--perms", "0755", "--dir", str(parent)]        # else bwrap copies a closed /root
-        command += ["--symlink", os.readlink(path), path] if os.path.islink(path) else ["--ro-bind", path, path]
+        link = path in SYSTEM and os.path.islink(path)              # /bin is usr/bin; a linked environment is bound as the folder that it is
+        command += ["--symlink", os.readlink(path), path] if link else ["--ro-bind", path, path]
     return [*command, "--remount-ro", "/", "--chdir", "/tmp", "--setenv", "HOME", "/tmp"]

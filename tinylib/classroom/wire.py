@@ -13,6 +13,7 @@ DTYPES = frozenset(np.dtype(kind + size).str for kind, sizes in {"i": "1248", "u
                    for size in sizes) | {"|b1"}
 MAX_DIMENSIONS = 16
 MAX_DEPTH = 12
+TEXT_BYTES = 8 << 20        # JSON grows tenfold and more when it is read; arrays do not
 
 
 class BadFrame(Exception):
@@ -48,18 +49,34 @@ def _tag(value, blobs):
     raise BadFrame(f"a {type(value).__name__} cannot be sent")
 
 
-def unpack(frame: bytes, limit: int):
-    """The value of one frame of at most `limit` bytes. Raises BadFrame for anything else; runs no code of the sender."""
+def unpack(frame: bytes, limit: int, text_limit: int = TEXT_BYTES):
+    """The value of one frame of at most `limit` bytes, `text_limit` of them JSON. Raises BadFrame for anything else; runs no code of the sender.
+
+    What comes out takes no more array memory than came in: no two arrays may share bytes.
+    """
     if len(frame) > limit or len(frame) < HEADER.size:
         raise BadFrame("too large" if len(frame) > limit else "cut short")
     text, blob = HEADER.unpack_from(frame)
-    if HEADER.size + text + blob != len(frame):
+    if HEADER.size + text + blob != len(frame) or text > text_limit:
         raise BadFrame("its length is wrong")
     body = memoryview(frame)[HEADER.size:]
     try:
-        return _untag(json.loads(bytes(body[:text]).decode()), body[text:], 0)
+        return _untag(json.loads(bytes(body[:text]).decode()), _Blob(body[text:]), 0)
     except (ValueError, TypeError, KeyError, IndexError, RecursionError, OverflowError, MemoryError) as error:
         raise BadFrame(f"it cannot be read ({type(error).__name__})") from None
+
+
+class _Blob:
+    """The arrays' bytes, given out once."""
+
+    def __init__(self, data):
+        self.data, self.left = data, len(data)
+
+    def take(self, offset: int, size: int):
+        self.left -= size
+        if self.left < 0 or offset + size > len(self.data):
+            raise BadFrame("an array without its bytes")
+        return self.data[offset:offset + size]
 
 
 def _untag(value, blob, depth):
@@ -88,10 +105,7 @@ def _array(dtype, shape, offset, blob):
     count = 1
     for n in shape:
         count *= n
-    size = count * np.dtype(dtype).itemsize
-    if offset + size > len(blob):
-        raise BadFrame("an array without its bytes")
-    array = np.frombuffer(blob[offset:offset + size], dtype=np.dtype(dtype)).reshape(shape).copy()
+    array = np.frombuffer(blob.take(offset, count * np.dtype(dtype).itemsize), dtype=np.dtype(dtype)).reshape(shape).copy()
     if array.dtype == bool and not np.isin(array.view(np.uint8), (0, 1)).all():
         raise BadFrame("a bool that is none")
     return array.astype(array.dtype.newbyteorder("="), copy=False)

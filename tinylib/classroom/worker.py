@@ -49,7 +49,7 @@ def serve() -> None:
         return
     replies.write(wire.pack({"ready": True, "mib": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss >> 10}))
     while (frame := read_frame(requests)) is not None:
-        reply = answer(wire.unpack(frame, 1 << 32), setup, harness, requests.fileno())
+        reply = answer(wire.unpack(frame, 1 << 32, 1 << 32), setup, harness, requests.fileno())
         if reply is None:
             return
         replies.write(reply)
@@ -64,10 +64,14 @@ def warm(harness: str, modules: list[str]):
 
 
 def confine_server(setup: dict) -> None:
-    """Another user if we are root, Landlock or the hook at level `process`."""
+    """Another user if we are root, Landlock or the hook at level `process`; closed to the debuggers of its own children, first to go when memory is short."""
     lock = setup["landlock"]
+    confine.first_to_go()
     if setup["uid"]:
         confine.drop_user(setup["uid"], keep_reading=lock)
+    elif os.geteuid() == 0 and setup["never_root"]:
+        raise PermissionError("the container runs as root; give it another user, for example --user 65534:65534")
+    confine.shut_to_debuggers()
     confine.adopt_orphans()
     setup["limits"] |= {"mapped": confine.mapped_bytes(), "tasks": confine.tasks_of_user()}
     if lock:
@@ -87,7 +91,8 @@ def answer(request: dict, setup: dict, harness, requests: int) -> bytes | None:
     body, why = collect(reader, requests, time.monotonic() + request["wall"])
     os.close(reader)
     end_all(child, setup["alone"])
-    shutil.rmtree(folder, ignore_errors=True)
+    for left in confine.listed(setup["scratch"]) if setup["wipe"] else [folder]:
+        confine.remove(os.path.join(setup["scratch"], left))
     if why == "gone":
         return None
     try:
@@ -118,8 +123,8 @@ def collect(reader: int, requests: int, until: float) -> tuple[bytes, str]:
 
 
 def end_all(child: int, alone: bool) -> None:
-    """Kill every process below this one. `alone`: this user or process space holds nothing but us, so one signal reaches all."""
-    own_space = alone and (os.getuid() >= confine.FIRST_UID or os.getpid() < 50)
+    """Kill every process below this one. `alone`: this user or process space holds nothing but us, so one signal reaches all (as for the first process of any space)."""
+    own_space = os.getpid() == 1 or alone and (os.getuid() >= confine.FIRST_UID or os.getpid() < 50)
     deadline = time.monotonic() + 10
     while time.monotonic() < deadline:
         try:
@@ -142,7 +147,7 @@ def end_all(child: int, alone: bool) -> None:
 def descendants() -> list[int]:
     """Processes below this one, by /proc."""
     parents = {}
-    for name in filter(str.isdigit, confine._listed("/proc")):
+    for name in filter(str.isdigit, confine.listed("/proc")):
         try:
             with open(f"/proc/{name}/stat", encoding="utf-8", errors="replace") as file:
                 parents[int(name)] = int(file.read().rpartition(")")[2].split()[1])
@@ -168,6 +173,8 @@ def child_main(request: dict, setup: dict, harness, folder: str, writer: int) ->
         if setup["audit"]:
             confine.audit((*setup["readable"], folder), (folder,))
         reply = wire.pack(run_answer(request, harness))
+        if wire.HEADER.unpack_from(reply)[0] > wire.TEXT_BYTES:
+            reply = wire.pack({"lost": "size"})
     except BaseException as error:
         reply = wire.pack({"lost": type(error).__name__})
     while reply:
