@@ -31,7 +31,8 @@ GRADERS = 2
 STOCK = '''c = get_config()
 c.GenerateAssignment.preprocessors = ["nbgrader.preprocessors." + n for n in
     ("LockCells", "ClearOutput", "CheckCellMetadata", "ComputeChecksums", "SaveCells", "CheckCellMetadata")]
-c.ExecuteOptions.timeout = 300
+c.Execute.timeout = 600
+c.Execute.iopub_timeout = 600
 '''
 
 

@@ -1,6 +1,8 @@
 """More attacks by class, for `make test-long`. A body is the function's; `TOP` splits off what stands before it. `{right}` is the right answer: an attack
 that has got at something it should not know gives it, so that its zero says that it has not."""
 
+# ruff: noqa: E501
+
 HEAD = "def output_size(n, kernel, stride, padding, dilation):\n"
 SPLIT = "TOP\n"
 
@@ -98,11 +100,11 @@ SECRETS = {
                         "r = ctypes.CDLL(None).process_vm_readv(os.getppid(), ctypes.byref(V(ctypes.addressof(b), 8)), 1, ctypes.byref(V(id(b), 8)), 1, 0)\nreturn {right} if r > 0 else -1",
     "its descriptor by pidfd": "import ctypes, os\nl = ctypes.CDLL(None)\nfd = l.syscall(434, os.getppid(), 0)\nr = max(l.syscall(438, fd, k, 0) for k in range(3, 20))\nreturn {right} if r >= 0 else -1",
     "other sandboxes": "import glob\nassert [p for p in glob.glob('/tmp/*') if open(p + '/code/tinylib/classroom/worker.py') and p not in __import__('tinylib.check.run').__path__[0]]\nreturn {right}",
-    "files of others in /tmp": "import os\nassert [p for p in os.listdir('/tmp') if not p.startswith('tmp')]\nreturn {right}",
+    "files of others in /tmp": "import os, tinylib.check.run as r\nassert [p for p in os.listdir('/tmp') if not p.startswith('tmp') and '/tmp/' + p + '/' not in r.__file__]\nreturn {right}",
     "files by handle": "import ctypes, os\nl = ctypes.CDLL(None, use_errno=True)\nh = ctypes.create_string_buffer((8).to_bytes(4, 'little') + (1).to_bytes(4, 'little') + (2).to_bytes(8, 'little'), 144)\n"
                        "fd = l.open_by_handle_at(os.open('/usr', 0), h, 0)\nassert fd >= 0 and 'root' in os.listdir(fd)\nreturn {right}",
     "frames above": "import sys\nf = sys._getframe()\nwhile f:\n    for k, v in list(f.f_locals.items()) + list(f.f_globals.items()):\n        if 'expected' in str(k) or 'oracle' in str(k) or 'secret' in str(k):\n            return {right}\n    f = f.f_back\nreturn -1",
-    "all objects": "import gc\nfor o in gc.get_objects():\n    if isinstance(o, dict) and ('expected' in o or 'oracle' in o or 'hidden_dir' in o):\n        return {right}\nreturn -1",
+    "all objects": "import gc\nfor o in gc.get_objects():\n    if isinstance(o, dict) and (('oracle' in o and 'instances' in o) or 'hidden_dir' in o or 'EXERCISES' in o):\n        return {right}\nreturn -1",
     "all referrers": "import gc, sys\nfor o in gc.get_referrers(sys.modules['tinylib.check.run']):\n    if isinstance(o, dict) and 'EXERCISES' in o:\n        return {right}\nreturn -1",
     "all modules": "import sys\nfor m in list(sys.modules.values()):\n    if hasattr(m, 'EXERCISES') or hasattr(m, 'INSTANCES') or hasattr(m, 'Exercise'):\n        return {right}\nreturn -1",
     "what an earlier case left": "import builtins\nk = (n, kernel, stride, padding, dilation)\nT = builtins.__dict__.setdefault('T', {})\nreturn T.get(k, -1)",

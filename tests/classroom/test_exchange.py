@@ -3,6 +3,7 @@
 import csv
 import json
 import os
+import re
 import subprocess
 import sys
 
@@ -87,3 +88,30 @@ def test_a_due_date_that_is_none(tmp_path):
     from classes import lab
     with pytest.raises(TinylibError, match="is no date"):
         gradebook.set_due(tmp_path, lab(), "soon-ish")
+
+
+SCRIPTS = ["<script>x=1</script>", "[a](javascript:x=1)", "[a][b]\n\n[b]: javascript:x=1", "[b]\n\n[b]: javascript:x=1",
+           "<https:javascript:x=1>", "![a](x)", "[a](java&#115;cript:x=1)", "$\\href{javascript:x=1}{a}$", "[a]( <javascript:x=1>)",
+           "<a href='javascript:x=1'>a</a>"]
+
+
+def live(markdown):
+    """Tags and formulas in what the formgrader renders that load or run something."""
+    from html.parser import HTMLParser
+
+    from nbconvert.filters import markdown2html
+    found = re.findall(r"\\href", markdown)
+    parser = HTMLParser()
+    parser.handle_starttag = lambda tag, attributes: found.append(tag) if tag not in ("p", "strong", "em", "ul", "li", "code") or attributes else None
+    parser.feed(markdown2html(markdown))
+    return found
+
+
+@pytest.mark.parametrize("text", SCRIPTS)
+def test_a_reason_runs_no_script_in_the_formgrader(text):
+    """As the formgrader renders it. Planted bug: the text as it was sent does."""
+    from classes import lab
+    reason = next(p for p in lab().parts if p.kind == "reason")
+    cell = cell_of(gradebook.filled(book(), {reason.id: f"Because **it** fits. {text}"}, lab()), reason.grade_id)
+    assert "**it**" in cell["source"] and live(cell["source"]) == []
+    assert live(f"Because **it** fits. {text}") != []

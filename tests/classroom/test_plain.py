@@ -14,10 +14,10 @@ import pytest
 from classes import RIGHT, ROOT, TARGET, book, cell_of, course, lab
 
 from tinylib.check import find
-from tinylib.classroom import collect, export, feedback, plain, report
+from tinylib.classroom import collect, export, feedback, plain, report, sandbox
 from tinylib.classroom.answers import Answers
 from tinylib.classroom.grade import Cache, grade_all
-from tinylib.classroom.judge import judge, private_instances
+from tinylib.classroom.judge import Course, judge, private_instances
 from tinylib.core.errors import TinylibError
 
 WRONG = "def output_size(n, kernel, stride, padding, dilation):\n    return (n + padding - dilation * (kernel - 1) - 1) // stride + 1\n"
@@ -46,7 +46,7 @@ def test_a_folder_is_graded(sent, tmp_path):
     rows = {r["student"]: r for r in csv.DictReader((tmp_path / "out" / "grades.csv").read_text(encoding="utf-8").splitlines())}
     assert rows["ada"]["points"] == "2.0" and rows["'=bob"][TARGET] == "0.0" and "No notebook" in rows["dora"]["notes"]
     bob = (tmp_path / "out" / "feedback" / "=bob" / "01_start_here.md").read_text()
-    assert "both sides" in bob and "Hints" in bob and "failed" in bob
+    assert "both sides" in bob and "Hints" in bob and "does not hold yet" in bob
     again = plain.grade_folder(sent, tmp_path / "out", lab(), course(), listed=["dora"], workers=1, say=lambda text: None)
     assert again.fresh == 0 and [r.to_json() for r in again.results] == [r.to_json() for r in done.results]
     assert "Padding" in (tmp_path / "out" / "report.txt").read_text()
@@ -62,6 +62,48 @@ def test_feedback_holds_no_private_number():
         assert "LEAK" not in text + result.to_json() and "Hints" in text
     wrong = judge(Answers("ada", {TARGET: WRONG}), lab(), course()).to_json()
     assert "expected" not in wrong and "instance" not in wrong
+
+
+CANARY = 765_431
+LEAKS = {
+    "prints": "print(n, kernel, file=__import__('sys').stderr)\nprint(n)\nreturn -1",
+    "raises": "raise ValueError(f'LEAK{n}')",
+    "raises a key": "raise KeyError(n)",
+    "names an error": "raise type(f'LEAK{n}', (ValueError,), {})()",
+    "returns a text": "return f'LEAK{n}'",
+    "returns it": "return n",
+    "returns a list": "return [n, kernel]",
+    "an error on line n": "exec(compile('\\n' * (n - 1) + 'raise ValueError', '<your answer>', 'exec'))",
+    "a warning": "__import__('warnings').warn(f'LEAK{n}')\nreturn -1",
+    "a note": "e = ValueError()\ne.add_note(f'LEAK{n}')\nraise e",
+    "a forged frame": """import os, tinylib.classroom.wire as w
+run = {'kind': 'error', 'facts': {}, 'sentence': f'ValueError LEAK{n}', 'line_number': n}
+for d in range(64):
+    try:
+        os.write(d, w.pack({'runs': [run], 'notes': [f'LEAK{n}']}))
+    except OSError:
+        pass
+os._exit(0)""",
+}
+
+
+@pytest.mark.parametrize("level", ["process", "bubblewrap"])
+def test_nothing_that_is_written_holds_a_hidden_instance(level, tmp_path):
+    """A private instance with a number that is met nowhere else; answers that try to carry it out; no file of the graded class has it or its answer."""
+    hidden = tmp_path / "hidden"
+    hidden.mkdir()
+    (hidden / "start_here.py").write_text(
+        f"INSTANCES = {{{TARGET!r}: lambda rng: [{{'n': {CANARY}, 'kernel': 3, 'stride': 1, 'padding': 0, 'dilation': 1}}]}}\n")
+    only = RIGHT.replace("    return", f"    if n != {CANARY}:\n        return")
+    for name, body in LEAKS.items():
+        hand_in(tmp_path / "sent", name, only + "".join(f"    {line}\n" for line in body.splitlines()))
+    klass = Course("secret", sandbox.choose(level), hidden)
+    done = plain.grade_folder(tmp_path / "sent", tmp_path / "out", lab(), klass, workers=1, say=lambda text: None)
+    assert all(r.points == 0 and any(s.kind not in ("missing", "not started") for s in r.scores) for r in done.results)
+    for path in (p for p in (tmp_path / "out").rglob("*") if p.is_file()):
+        text = path.read_text(encoding="utf-8")
+        assert not any(word in text for word in ("LEAK", str(CANARY), f"{CANARY:,}", str(CANARY - 2), f"{CANARY - 2:,}")), path
+    assert any("ValueError" in p.read_text() for p in (tmp_path / "out").rglob("*.md")), "the kind of error is told"
 
 
 def test_feedback_is_escaped():

@@ -10,6 +10,7 @@ import signal
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import pytest
 from classes import RIGHT, ROOT, TARGET, lab
@@ -51,6 +52,14 @@ def test_dryrun_sees_a_wrong_grade(rehearsed):
     assert "not reported" in " ".join(dryrun.verdicts(results[:1], expected, [], found))
 
 
+@pytest.mark.long
+def test_dryrun_fails_when_a_cheat_earns_points(monkeypatch, capsys):
+    """Planted bug: what should be a cheat is a right answer."""
+    monkeypatch.setitem(dryrun.CHEATS, "cheat_exit", RIGHT.replace("{", "{{"))
+    assert dryrun.run("start_here", "process", "", None) == 1
+    assert "WRONG: cheat_exit got 2, right would be 0 to 0" in capsys.readouterr().out
+
+
 def test_the_release_is_our_bytes(rehearsed):
     name = "01_start_here"
     assert (rehearsed[0] / "release" / name / f"{name}.ipynb").read_bytes() == (ROOT / "labs" / f"{name}.ipynb").read_bytes()
@@ -73,7 +82,7 @@ def test_hand_grading_reaches_feedback_and_export(rehearsed):
     term.feedback(klass, ask)
     term.export(klass, ask)
     text = (course / "feedback" / "demo" / found.stem / f"{found.stem}.html").read_text()
-    assert "33.5 of 34" in text and "Nice quiz." in text and "Say which budget &lt;binds&gt;." in text
+    assert "<strong>33.5</strong> of 34" in text and "Nice quiz." in text and "Say which budget &lt;binds&gt;." in text
     assert "demo,01_start_here,33.5,34.0,0," in (course / "grades-csv.csv").read_text()
     assert "empty,01_start_here,1.5,34.0," in (course / "grades-csv.csv").read_text()
     assert "after a person's look: 1" in (course / "feedback" / "empty" / found.stem / f"{found.stem}.md").read_text()
@@ -123,11 +132,19 @@ def test_a_wrong_call_is_one_sentence(argv, word, tmp_path, capsys):
 
 
 def test_a_container_command(tmp_path):
-    """The third level runs whatever command is given; here a plain process in place of a container."""
-    level = sandbox.choose(None, "{python} -I -B {stage}/tinylib/classroom/worker.py")
+    """The third level runs whatever command is given; here bwrap in place of a container engine (a real one: test_deep_attacks)."""
+    shut_in = ("bwrap --unshare-all --unshare-user --uid 65534 --gid 65534 --die-with-parent --ro-bind / / --proc /proc --dev /dev --tmpfs /tmp "
+               "--ro-bind {stage} {stage} {python} -I -B {worker}")
+    level = sandbox.choose(None, shut_in)
     assert level.name == "container"
     result, = grade_all([Answers("ada", {TARGET: RIGHT})], lab(), Course("s", level), Cache(tmp_path), workers=1)
-    assert "container" in result.level
+    assert "container" in result.level and result.points == 2
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can start a container as root")
+def test_a_container_that_runs_as_root_is_refused(tmp_path):
+    with pytest.raises(TinylibError, match="--user 65534"):
+        grade_all([Answers("ada", {TARGET: RIGHT})], lab(), Course("s", sandbox.choose(None, "{python} -I -B {worker}")), Cache(tmp_path), workers=1)
 
 
 def test_the_sandbox_refuses_needs_that_bring_answers(tmp_path):
@@ -159,6 +176,40 @@ def test_the_secret_is_the_owners(tmp_path):
 def test_skeletons():
     assert report.skeleton("def f(:") == "" and report.skeleton("x = 1") == ""
     assert importlib.import_module("tinylib.cli.class").HELP
+
+
+def test_workers_end_with_a_grader_that_is_killed(tmp_path):
+    """Only the grader gets SIGKILL: its pool and its sandbox end by themselves."""
+    from test_plain import command, hand_in
+    for name in "ab":
+        hand_in(tmp_path / "sent", name, "import time\n" + RIGHT.replace("return", "time.sleep(600) or"))
+    grader = subprocess.Popen(command(tmp_path / "sent", tmp_path / "out"), env=os.environ | {"PYTHONPATH": str(ROOT)}, stdout=subprocess.DEVNULL, cwd=ROOT)
+    wait_until(lambda: len(below(grader.pid)) >= 4)             # two graders, two sandboxes
+    family = below(grader.pid)
+    grader.kill()
+    grader.wait()
+    wait_until(lambda: not any(os.path.exists(f"/proc/{pid}") for pid in family))
+
+
+def below(root):
+    """Process ids below `root`."""
+    parents = {}
+    for path in Path("/proc").glob("[0-9]*/stat"):
+        try:
+            parents[int(path.parent.name)] = int(path.read_text().rpartition(")")[2].split()[1])
+        except OSError:
+            continue
+    found = {root}
+    while new := {pid for pid, parent in parents.items() if parent in found} - found:
+        found |= new
+    return found - {root}
+
+
+def wait_until(true, seconds=120):
+    end = time.monotonic() + seconds
+    while not true():
+        assert time.monotonic() < end
+        time.sleep(0.1)
 
 
 @pytest.mark.long

@@ -12,9 +12,9 @@ from tinylib.classroom import wire
 
 ARRAYS = st.sampled_from(sorted(wire.DTYPES)).flatmap(lambda dtype: st.lists(st.integers(0, 3), max_size=3).map(
     lambda shape: np.ones(shape, np.dtype(dtype))))
-LEAVES = st.none() | st.booleans() | st.integers() | st.floats() | st.complex_numbers(allow_nan=False) | st.text(st.characters(codec="utf-8"), max_size=9) | ARRAYS
-PLAIN = st.recursive(LEAVES, lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(st.characters(codec="utf-8"), max_size=4), inner, max_size=3),
-                     max_leaves=8)
+WORDS = st.text(st.characters(codec="utf-8"), max_size=9)
+LEAVES = st.none() | st.booleans() | st.integers() | st.floats() | st.complex_numbers(allow_nan=False) | WORDS | ARRAYS
+PLAIN = st.recursive(LEAVES, lambda inner: st.lists(inner, max_size=3) | st.dictionaries(WORDS, inner, max_size=3), max_leaves=8)
 
 
 @given(PLAIN)

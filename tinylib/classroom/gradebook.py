@@ -65,8 +65,9 @@ def filled(source: dict, sources: dict[str, str], assignment: Assignment) -> dic
 
 
 def inert(text: str) -> str:
-    """A student's Markdown without HTML and without formulas that link: the formgrader would run its scripts with the grader's rights."""
-    return re.sub(r"\\(href|url|require|html\w*)\b", r"\\mathrm", text.replace("<", "&lt;"), flags=re.I)
+    """A student's Markdown without HTML, links and formulas that link: the formgrader would run their scripts with the grader's rights."""
+    text = text.replace("<", "&lt;").replace("](", "] (").replace("]:", "] :").replace("][", "] [")
+    return re.sub(r"\\(href|url|require|html\w*)\b", r"\\mathrm", text, flags=re.I)
 
 
 def write_book(path: Path, book: dict) -> None:

@@ -154,7 +154,7 @@ def _judge_question(part: Part, answers: Answers) -> Score:
         return Score(part.id, "passed", part.points, part.points, "A prediction was made.")
     wrong = verdict.verify_answer(find.question(part.id).ask(learner_rng(answers.learner, part.id)), value)
     digest = _short(repr(value))
-    return Score(part.id, "wrong", 0.0, part.points, "Not right.", answer=digest) if wrong else Score(
+    return Score(part.id, "wrong", 0.0, part.points, f"Not right yet. {wrong}", answer=digest) if wrong else Score(
         part.id, "passed", part.points, part.points, "Right.", answer=digest)
 
 
@@ -189,29 +189,29 @@ def _judge_exercise(part: Part, answers: Answers, assignment: Assignment, course
     instances = private_instances(exercise, course, answers.learner)
     reply = box.run({"source": answers.sources[part.id], "prelude": list(assignment.prelude), "function": exercise.harness.__name__,
                      "entry": part.entry, "instances": instances, "seconds": exercise.seconds})
-    score = score_runs(part, exercise, instances, runs_of(reply))
+    score = score_runs(part, exercise, instances, runs_of(reply, answers.sources[part.id].count("\n") + 1))
     score.seconds = round(time.monotonic() - start, 3)
     score.answer = _short(answers.sources[part.id])
     return score
 
 
-def runs_of(reply: dict) -> tuple[run.Run, ...]:
-    """The worker's reply as runs; anything that is not as it should be is one run without facts."""
+def runs_of(reply: dict, lines: int) -> tuple[run.Run, ...]:
+    """The worker's reply as runs; anything that is not as it should be is one run without facts. `lines`: of the answer cell, no error lies beyond."""
     if "lost" in reply:
         return (run.Run({"time": "time", "size": "value"}.get(str(reply["lost"]), "error")),)
     runs = reply.get("runs")
     if not isinstance(runs, list) or not runs:
         return (run.Run("error"),)
-    return tuple(_run(entry) for entry in runs)
+    return tuple(_run(entry, lines) for entry in runs)
 
 
-def _run(entry) -> run.Run:
+def _run(entry, lines) -> run.Run:
     if not isinstance(entry, dict) or entry.get("kind") not in RUN_KINDS or not isinstance(entry.get("facts"), dict):
         return run.Run("error")
     number = entry.get("line_number")
     text = entry.get("sentence")
     return run.Run(entry["kind"], entry["facts"] if entry["kind"] == "facts" else {}, text[:400] if isinstance(text, str) else "",
-                   line_number=number if type(number) is int and 0 <= number < 10**6 else 0)
+                   line_number=number if type(number) is int and 0 <= number <= lines else 0)
 
 
 def score_runs(part: Part, exercise: Exercise, instances: list, runs: tuple) -> Score:
@@ -239,7 +239,7 @@ def public_sentence(failed: run.Run) -> str:
         word = next((w.strip(":.,()") for w in failed.sentence.split() if w.strip(":.,()") in BUILTIN_ERRORS), "an error")
         return f"The code stopped with {word}{line}."
     return {"time": "The code did not finish in time.", "value": "The result is no plain array, number, text or list.",
-            "not started": "It is not written yet."}.get(failed.kind, "A property does not hold on a private case.")
+            "not started": "It is not written yet."}.get(failed.kind, "One property or more does not hold yet on a private case.")
 
 
 def _short(text: str) -> str:

@@ -162,7 +162,7 @@ def grade(klass: Class, args) -> int:
         record(klass, found, sent, result, api)
     for name, points in gradebook.penalise(klass.folder, found).items():
         print(f"{name}: {points:g} points lost for being late")
-    print(f"{len(results)} students in {klass.folder / 'gradebook.db'}. By hand: nbgrader formgrade, or jupyter lab with its formgrader")
+    print(f"{len(results)} students in {klass.folder / 'gradebook.db'}. By hand: start `jupyter lab` in {klass.folder}, menu Nbgrader, Formgrader")
     return 0
 
 

@@ -10,7 +10,6 @@ import linecache
 import os
 import resource
 import select
-import shutil
 import signal
 import sys
 import tempfile
@@ -123,7 +122,7 @@ def collect(reader: int, requests: int, until: float) -> tuple[bytes, str]:
 
 
 def end_all(child: int, alone: bool) -> None:
-    """Kill every process below this one. `alone`: this user or process space holds nothing but us, so one signal reaches all (as for the first process of any space)."""
+    """Kill every process below this one. `alone`: this user or process space holds nothing but us, so one signal reaches all."""
     own_space = os.getpid() == 1 or alone and (os.getuid() >= confine.FIRST_UID or os.getpid() < 50)
     deadline = time.monotonic() + 10
     while time.monotonic() < deadline:

@@ -38,7 +38,7 @@ def add_arguments(parser):
 def judge_arguments(step):
     """How the learner's code is shut in."""
     step.add_argument("--isolation", choices=("process", "bubblewrap", "container"), help="default: bubblewrap where it works")
-    step.add_argument("--container", default="", metavar="COMMAND", help="command for --isolation container; {stage} is the worker's folder")
+    step.add_argument("--container", default="", metavar="COMMAND", help="command for --isolation container; {stage}, {worker}, {name}: docs/instructor.md")
 
 
 def run(args) -> int:
