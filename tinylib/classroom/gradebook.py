@@ -104,6 +104,11 @@ def sure(step, what: str) -> None:
         raise TinylibError(f"{what} failed:\n{tail}")
 
 
+def takes(name: str) -> bool:
+    """Whether nbgrader can have a student of this name: it looks for folders by pattern, and "*" would be everybody."""
+    return not set(name) & set("*?[]/\\")
+
+
 def open_gradebook(course: Path):
     """The gradebook as a context."""
     own_programs()

@@ -130,11 +130,15 @@ def collect(klass: Class, args) -> int:
         print(f"{len(names)} new from the exchange: {', '.join(names) or 'none'}")
         return 0
     with collecting.opened(Path(args.source)) as folder:
-        names = collecting.students(folder, klass.listed())
+        names, refused = [], []
+        for name in collecting.students(folder, klass.listed()):
+            (names if gradebook.takes(name) else refused).append(name)
         for name in names:
             exchange.keep(klass.folder, found, name, folder / name, exchange.stamp_of(folder / name, missing_is_now=False, name=name))
     print(f"{len(names)} students in {klass.folder / 'collected' / found.stem}")
-    return 0
+    for name in refused:
+        print(f"{name}: left out, because nbgrader takes no name with * ? [ ]; rename the folder and collect again")
+    return 1 if refused else 0
 
 
 def results_of(klass: Class, found, workers: int = 2, say=lambda text: None) -> tuple[list[Answers], list[Result]]:
@@ -158,12 +162,17 @@ def grade(klass: Class, args) -> int:
     exchange.take_over(klass.folder, found)                     # whoever called `nbgrader collect` without us
     answers, results = results_of(klass, found, args.workers, print)
     api = gradebook.api(klass.folder)
+    failed = 0
     for sent, result in zip(answers, results):
-        record(klass, found, sent, result, api)
+        try:
+            record(klass, found, sent, result, api)
+        except TinylibError as error:                           # one student's trouble is not the class's
+            failed += 1
+            print(f"{sent.learner}: not in the gradebook. {error}")
     for name, points in gradebook.penalise(klass.folder, found).items():
         print(f"{name}: {points:g} points lost for being late")
-    print(f"{len(results)} students in {klass.folder / 'gradebook.db'}. By hand: start `jupyter lab` in {klass.folder}, menu Nbgrader, Formgrader")
-    return 0
+    print(f"{len(results) - failed} students in {klass.folder / 'gradebook.db'}. By hand: start `jupyter lab` in {klass.folder}, menu Nbgrader, Formgrader")
+    return 1 if failed else 0
 
 
 def record(klass: Class, found, sent: Answers, result: Result, api) -> None:
@@ -173,6 +182,8 @@ def record(klass: Class, found, sent: Answers, result: Result, api) -> None:
     now = json.dumps([result.to_json(), sent.digest(), stamp.read_text(encoding="utf-8") if stamp.is_file() else ""])
     if mark.exists() and mark.read_text(encoding="utf-8") == now:
         return
+    if not gradebook.takes(sent.learner):
+        raise TinylibError("nbgrader takes no name with * ? [ ].")
     if not stamp.parent.is_dir():
         gradebook.write_book(stamp.parent / f"{found.stem}.ipynb", exchange.clean_book(klass.folder, found, {}))
     print(f"nbgrader autograde {found.stem} --student {sent.learner} --force")
