@@ -3,14 +3,13 @@
 import os
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
 from attacks import ATTACKS
 from classes import LEVELS, RIGHT, ROOT, course, handed_in, lab
 from deep_attacks import DEEP
-from traps import attack
+from traps import attack, until
 
 from tinylib.classroom.judge import judge
 
@@ -57,11 +56,3 @@ def command_line(process: Path) -> bytes:
         return (process / "cmdline").read_bytes()
     except OSError:
         return b""
-
-
-def until(true, seconds=60) -> None:
-    """Wait for it."""
-    end = time.monotonic() + seconds
-    while not true():
-        assert time.monotonic() < end
-        time.sleep(0.1)

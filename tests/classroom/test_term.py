@@ -14,6 +14,7 @@ from pathlib import Path
 
 import pytest
 from classes import RIGHT, ROOT, TARGET, lab
+from traps import until
 
 from tinylib.classroom import assignment, dryrun, gradebook, plain, report, sandbox, term
 from tinylib.classroom.answers import Answers
@@ -184,11 +185,11 @@ def test_workers_end_with_a_grader_that_is_killed(tmp_path):
     for name in "ab":
         hand_in(tmp_path / "sent", name, "import time\n" + RIGHT.replace("return", "time.sleep(600) or"))
     grader = subprocess.Popen(command(tmp_path / "sent", tmp_path / "out"), env=os.environ | {"PYTHONPATH": str(ROOT)}, stdout=subprocess.DEVNULL, cwd=ROOT)
-    wait_until(lambda: len(below(grader.pid)) >= 4)             # two graders, two sandboxes
+    until(lambda: len(below(grader.pid)) >= 4)             # two graders, two sandboxes
     family = below(grader.pid)
     grader.kill()
     grader.wait()
-    wait_until(lambda: not any(os.path.exists(f"/proc/{pid}") for pid in family))
+    until(lambda: not any(os.path.exists(f"/proc/{pid}") for pid in family))
 
 
 def below(root):
@@ -203,13 +204,6 @@ def below(root):
     while new := {pid for pid, parent in parents.items() if parent in found} - found:
         found |= new
     return found - {root}
-
-
-def wait_until(true, seconds=120):
-    end = time.monotonic() + seconds
-    while not true():
-        assert time.monotonic() < end
-        time.sleep(0.1)
 
 
 @pytest.mark.long

@@ -6,6 +6,7 @@ import resource
 import signal
 import socket
 import tempfile
+import time
 from pathlib import Path
 
 import pytest
@@ -104,6 +105,14 @@ def sandbox_processes() -> set[str]:
     return found
 
 
+def until(true, seconds: float = 60) -> None:
+    """Wait for it."""
+    end = time.monotonic() + seconds
+    while not true():
+        assert time.monotonic() < end
+        time.sleep(0.1)
+
+
 def attack(source: str, course, traps: Traps) -> None:
     """No points at any level; at bubblewrap and in a container no harm besides, and the next exercise has its points."""
     released = dataclasses.replace(lab(), prelude=("import torch",)) if "torch" in source else lab()
@@ -113,6 +122,8 @@ def attack(source: str, course, traps: Traps) -> None:
     assert scores[TARGET].points == 0, scores[TARGET]
     assert ("NOT safe" in result.level) == (course.level.name == "process")
     assert [path.read_bytes() for path in OURS] == traps.code
+    if course.level.name == "container":
+        until(lambda: not sandbox_processes())                  # the engine tidies up after its client
     assert not sandbox_processes()
     assert not list(Path(tempfile.gettempdir()).glob(f"judge-{os.getpid()}-*")), "a folder was left behind"
     assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - memory < SWELL_MIB << 10, "the grader swelled"

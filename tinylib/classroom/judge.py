@@ -24,6 +24,7 @@ from tinylib.core.paths import project_root
 BUILTIN_ERRORS = frozenset(name for name, value in vars(__import__("builtins")).items() if isinstance(value, type) and issubclass(value, BaseException))
 RUN_KINDS = ("facts", "error", "not started", "time", "value")
 VERSION = 1
+DECIDES = ("answers", "assignment", "confine", "judge", "sandbox", "wire", "worker")      # our modules that decide a grade; others only tell of it
 
 
 @dataclass(frozen=True)
@@ -250,8 +251,8 @@ def judge_version(assignment: Assignment, course: Course) -> str:
     """Hash of everything but the answers that decides a grade; a regrade after any change of it is a new one."""
     root = project_root()
     digest = hashlib.sha256(f"{VERSION}\n{course.secret}\n{course.level}\n{course.limits}\n{assignment}".encode())
-    folders = [root / "tinylib" / "check", root / "tinylib" / "classroom"]
-    files = [p for f in folders for p in sorted(f.glob("*.py"))] + sorted((root / "tinylib" / "exercises").rglob(f"{assignment.slug}.py"))
+    files = sorted((root / "tinylib" / "check").glob("*.py")) + [root / "tinylib" / "classroom" / f"{name}.py" for name in DECIDES]
+    files += sorted((root / "tinylib" / "exercises").rglob(f"{assignment.slug}.py"))
     files.append((course.hidden_dir or root / "solutions" / "hidden") / f"{assignment.slug}.py")
     for path in files:
         if path.is_file():
