@@ -4,7 +4,7 @@ import json
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from tinylib.check.facts import same
@@ -17,6 +17,7 @@ LEAVES = st.none() | st.booleans() | st.integers() | st.floats() | st.complex_nu
 PLAIN = st.recursive(LEAVES, lambda inner: st.lists(inner, max_size=3) | st.dictionaries(WORDS, inner, max_size=3), max_leaves=8)
 
 
+@settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(PLAIN)
 def test_plain_data_comes_back(value):
     assert same(wire.unpack(wire.pack(value), 1 << 20), value)
@@ -64,6 +65,7 @@ def test_a_bad_frame_is_refused(name):
         wire.unpack(BAD[name], 1 << 30)
 
 
+@settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(st.binary(max_size=80), st.binary(max_size=16))
 def test_any_bytes_are_a_value_or_a_bad_frame(text, blob):
     try:
