@@ -154,7 +154,6 @@ def macs(config: Config = FULL, *, widths: Sequence[int] = WIDTHS, latent: int =
     return total
 
 
-
 def anycost_generator(**arguments) -> Generator:
     """Factory of the checkpoints; see Generator for the arguments."""
     return Generator(**arguments)

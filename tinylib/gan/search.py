@@ -4,7 +4,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from tinylib.gan.generator import FULL, RATIOS, SIDES, Config, Generator, macs
+from tinylib.gan.generator import FULL, RATIOS, RESOLUTIONS, SIDES, Config, Generator, macs
 from tinylib.search.evolution import Found, evolve
 from tinylib.search.space import Gene, Space
 
@@ -15,8 +15,8 @@ FULL_SIZE = Space(tuple(Gene(f"r{i}", RATIOS) for i in range(len(SIDES))))
 def squared_error(net: Generator, config: Config, z: Tensor) -> Tensor:
     """(b,): mean squared difference to the full output for the same z and the same noise, at the configuration's resolution."""
     w = net.mapping(z)
-    index = (8, 16, 32).index(config.resolution)
-    return (net.synthesis(w, config)[-1] - net.synthesis(w, FULL)[index]).square().mean((1, 2, 3))
+    full = net.synthesis(w, FULL)[RESOLUTIONS.index(config.resolution)]
+    return (net.synthesis(w, config)[-1] - full).square().mean((1, 2, 3))
 
 
 def search(net: Generator, z: Tensor, budget: int, *, rng: np.random.Generator, population: int = 24, generations: int = 8) -> Found:
