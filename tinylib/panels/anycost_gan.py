@@ -66,6 +66,7 @@ def _picture(ax, picture: np.ndarray, title: str) -> None:
     ax.imshow(picture, interpolation="nearest", extent=(0, 1, 1, 0))
     ax.set(xticks=[], yticks=[])
     ax.set_title(title, fontsize=9, fontweight="normal")
+    ax.spines[:].set_visible(False)
     ax.grid(False)
 
 
