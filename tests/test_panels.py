@@ -13,7 +13,7 @@ from matplotlib.figure import Figure
 
 import tinylib.panels
 from tinylib.check import find
-from tinylib.show.panel import Choice, Panel, Slider, Toggle
+from tinylib.show.panel import Choice, Drag, Panel, Slider, Toggle
 
 PANELS = [panel for module in pkgutil.iter_modules(tinylib.panels.__path__)
           for panel in getattr(importlib.import_module(f"tinylib.panels.{module.name}"), "PANELS", ())]
@@ -21,7 +21,7 @@ RANDOM_SETTINGS = 20
 every_panel = pytest.mark.parametrize("panel", PANELS, ids=lambda panel: panel.id)
 
 
-def values(control: Slider | Choice | Toggle) -> tuple:
+def values(control: Slider | Choice | Toggle | Drag) -> tuple:
     """Every value of a control."""
     return (False, True) if isinstance(control, Toggle) else tuple(control.values)
 

@@ -22,6 +22,11 @@ def reversed_label(label: int) -> int:
 
 def render(image: np.ndarray, label: int, rng: np.random.Generator, *, noise: float = 0.05) -> np.ndarray:
     """Clip uint8 (t, h, w) of one garment (28 x 28) moving as its class says; place, size, angle and reach are drawn."""
+    return animate(image, path_of(label, rng), rng, noise=noise)
+
+
+def path_of(label: int, rng: np.random.Generator) -> np.ndarray:
+    """Where the garment is in each frame of a clip of a class: (t, 4) of right, down (pixels from the centre), size, turn (radians)."""
     forward = np.linspace(-1, 1, FRAMES) * rng.uniform(0.8, 1.2)
     pace = forward if label % 2 else -forward
     x, y, size, angle = rng.uniform(-1.5, 1.5), rng.uniform(-1.5, 1.5), rng.uniform(0.5, 0.62), rng.uniform(-0.35, 0.35)
@@ -29,7 +34,12 @@ def render(image: np.ndarray, label: int, rng: np.random.Generator, *, noise: fl
         0: lambda p: (x + 5.5 * p, y, size, angle), 1: lambda p: (x, y + 5.5 * p, size, angle),
         2: lambda p: (x, y, size * (1 - 0.45 * p), angle), 3: lambda p: (x, y, size, angle + 1.1 * p),
     }[label // 2]
-    frames = np.stack([placed(image, *motion(p)) for p in pace])
+    return np.array([motion(p) for p in pace])
+
+
+def animate(image: np.ndarray, path: np.ndarray, rng: np.random.Generator, *, noise: float = 0.05) -> np.ndarray:
+    """Clip uint8 (t, h, w) of one garment (28 x 28) at the places of a path (t, 4), with noise as in every clip."""
+    frames = np.stack([placed(image, *place) for place in path])
     return ((frames + rng.normal(0, noise, frames.shape)).clip(0, 1) * 255).astype(np.uint8)
 
 

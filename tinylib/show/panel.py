@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 
+import numpy as np
 from matplotlib.figure import Figure
 
 
@@ -46,6 +47,23 @@ class Text:
 
 
 @dataclass(frozen=True)
+class Drag:
+    """A picture that the learner drags, grows and turns over a field of `side` x `side` pixels; its value is a stroke, or () for none.
+
+    `sprite()` gives the picture, uint8 (h, w), drawn at `home` of its size. `values`: no stroke, and strokes that tests draw. The last hand
+    counts: moving any other control wipes the stroke, so the others can be the way for those who have no mouse.
+    """
+
+    name: str
+    label: str
+    values: tuple
+    side: int
+    sprite: Callable[[], np.ndarray]
+    home: float = 1.0
+    start: tuple = ()
+
+
+@dataclass(frozen=True)
 class Panel:
     """An interactive picture driven by plain functions.
 
@@ -56,7 +74,7 @@ class Panel:
     """
 
     id: str
-    controls: tuple[Slider | Choice | Toggle | Text, ...]
+    controls: tuple[Slider | Choice | Toggle | Text | Drag, ...]
     compute: Callable[[dict, dict], object]
     draw: Callable[[Figure, object], None]
     describe: Callable[[object], str]

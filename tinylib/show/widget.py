@@ -13,11 +13,13 @@ from contextlib import redirect_stdout
 
 import ipywidgets
 import matplotlib
+import numpy as np
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
+from traitlets import TraitError
 
 from tinylib.core.errors import TinylibError
-from tinylib.show.panel import Choice, Panel, Slider, Text, Toggle
+from tinylib.show.panel import Choice, Drag, Panel, Slider, Text, Toggle
 from tinylib.show.style import COLOURS, RC
 
 Ready = Callable[[str, Callable | None], tuple[Callable | None, Callable]]
@@ -80,15 +82,15 @@ class Handle:
         self.open_exercises = sorted(name for name, function in yours.items() if function is None)
         self._yours = yours if yours and not self.open_exercises else None
         self.controls = {control.name: _control(control) for control in panel.controls}
+        self._drags = [control.name for control in panel.controls if isinstance(control, Drag)]
         self.text, self.figure_png, self.error = "", b"", None
         self._figure_html, self._text_html = ipywidgets.HTML(), ipywidgets.HTML()
         self._switch = ipywidgets.ToggleButtons(
             options=["yours", "reference"] if self._yours else ["reference"], value="yours" if self._yours else "reference",
             description="function", tooltips=["runs on your function", "runs on the reference"][0 if self._yours else 1:])
         for control in [*self.controls.values(), self._switch]:
-            control.observe(lambda change: self.refresh(), names="value")
-        self.widget = ipywidgets.VBox([ipywidgets.Box([*self.controls.values()], layout=ipywidgets.Layout(flex_flow="row wrap")), *self._badge(),
-                                       self._figure_html, self._text_html])
+            control.observe(lambda change: self._moved(change["owner"]), names="value")
+        self.widget = ipywidgets.VBox([self._controls_box(), *self._badge(), self._figure_html, self._text_html])
         self.widget.add_class("tinylib-panel")
         self.refresh()
 
@@ -102,10 +104,24 @@ class Handle:
         control = self._switch if name == "source" else self.controls.get(name)
         if control is None:
             raise TinylibError(f"Panel {self.panel.id} has no control {name!r}; it has {', '.join(self.controls)}.")
-        stops = getattr(control, "options", (value,) if isinstance(control, ipywidgets.Text) and isinstance(value, str) else (True, False))
-        if value not in [s[1] if isinstance(s, tuple) else s for s in stops]:
-            raise TinylibError(f"{value!r} is no value of {name!r}.")
-        control.value = value
+        if name in self._drags:
+            value = list(value)
+        else:
+            stops = getattr(control, "options", (value,) if isinstance(control, ipywidgets.Text) and isinstance(value, str) else (True, False))
+            if value not in [s[1] if isinstance(s, tuple) else s for s in stops]:
+                raise TinylibError(f"{value!r} is no value of {name!r}.")
+        try:
+            control.value = value
+        except TraitError as error:
+            raise TinylibError(f"That is no value of {name!r}: {error}") from error
+
+    def _moved(self, control: ipywidgets.Widget) -> None:
+        """The last hand counts: another control than the field wipes a stroke, whose own change then draws the picture."""
+        stale = [] if control is self._switch else [self.controls[d] for d in self._drags if self.controls[d] is not control and self.controls[d].value]
+        for field in stale:
+            field.value = []
+        if not stale:
+            self.refresh()
 
     def refresh(self) -> None:
         """Compute and draw again. An error in a function is shown in the panel; the last picture stays, faded."""
@@ -123,6 +139,15 @@ class Handle:
         self._figure_html.value = _picture(self.figure_png, self.panel.id, stale=self.error is not None)
         self._text_html.value = _line(self.text, COLOURS["budget"] if self.error else COLOURS["original"], printed.getvalue()[-MAX_PRINTED:] + where)
 
+    def _controls_box(self) -> ipywidgets.Box:
+        """The controls in a row that wraps; beside a field to draw on, the others stand in a column."""
+        fields, others = ([c for name, c in self.controls.items() if (name in self._drags) == drag] for drag in (True, False))
+        if fields:
+            for control in others:
+                control.layout.width = "440px"
+            others = [ipywidgets.VBox(others)]
+        return ipywidgets.Box([*fields, *others], layout=ipywidgets.Layout(flex_flow="row wrap"))
+
     def _badge(self) -> list:
         """The switch when the panel runs on exercises; beside it, what is still open."""
         if not self.panel.uses:
@@ -138,8 +163,12 @@ class Handle:
         display(self.widget)
 
 
-def _control(control: Slider | Choice | Toggle | Text) -> ipywidgets.Widget:
+def _control(control: Slider | Choice | Toggle | Text | Drag) -> ipywidgets.Widget:
     """The ipywidget of one control; the slider recomputes when it is let go or a key moves it, a text when Enter is pressed or it is left."""
+    if isinstance(control, Drag):
+        from tinylib.show.drag import DragField
+        sprite = np.ascontiguousarray(control.sprite(), np.uint8)
+        return DragField(side=control.side, shape=list(sprite.shape), sprite=sprite.tobytes(), home=control.home)
     style, layout = {"description_width": "initial"}, ipywidgets.Layout(width="auto", min_width="330px", margin="2px 16px 2px 0")
     if isinstance(control, Slider):
         layout = ipywidgets.Layout(width="520px", max_width="100%", margin="2px 16px 2px 0")     # a long label leaves room for the track
