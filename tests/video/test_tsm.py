@@ -36,10 +36,11 @@ CASES = [(2, 4, 8, 3, 2), (1, 1, 8, 2, 2), (3, 2, 7, 1, 1), (2, 5, 9, 2, 3), (2,
 
 
 @pytest.mark.parametrize("mode", ["none", "both", "past"])
-@pytest.mark.parametrize("fraction", [0, 1 / 8, 1 / 4, 1 / 2])
+@pytest.mark.parametrize("fraction", [0, 1 / 8, 1 / 4, 1 / 2, 1])
 @pytest.mark.parametrize("shape", CASES, ids=str)
 def test_shift_equals_loops_and_leaves_its_input(shape, fraction, mode):
     x = clip(*shape)
+    fraction = min(fraction, 1 / 2) if mode == "both" else fraction         # half of the channels each way are all there are
     before = x.clone()
     expected = by_loops(x, fraction, mode)
     assert torch.equal(temporal_shift(x, fraction, mode), expected) and torch.equal(x, before)
@@ -157,6 +158,39 @@ def test_any_2d_network_can_be_shifted_and_mistakes_are_named():
         net.frame_net(torch.zeros(7, 3, 6, 6))
     with pytest.raises(TinylibError, match="no module"):
         add_shift(plain, lambda name, m: False, frames=4)
-    for call in (lambda: temporal_shift(torch.zeros(1, 1, 1, 1, 1), mode="future"), lambda: shifted_channels(8, 0.7)):
+    for call in (lambda: temporal_shift(torch.zeros(1, 1, 1, 1, 1), mode="future"), lambda: shifted_channels(8, 0.7, "both"), lambda: shifted_channels(8, 1.1),
+                 lambda: Shift(4, mode="future"), lambda: Shift(4, fraction=-1), lambda: temporal_shift_(torch.zeros(1, 1, 1, 1, 1), mode="future"),
+                 lambda: bytes_moved(8, 4, 2, 2, fraction=0.7, mode="both")):
         with pytest.raises(TinylibError, match="must be"):
             call()
+
+
+class Residual(nn.Module):
+    """A block of another kind than the course's own: norm first, two layers, a projected skip."""
+
+    def __init__(self, c, k, stride):
+        super().__init__()
+        self.branch = nn.Sequential(nn.GroupNorm(2, c), nn.SiLU(), nn.Conv2d(c, k, 3, stride, 1), nn.SiLU(), nn.Conv2d(k, k, 3, padding=1))
+        self.skip = nn.Conv2d(c, k, 1, stride)
+
+    def forward(self, x):
+        return self.branch(x) + self.skip(x)
+
+
+@pytest.mark.parametrize("fraction", [1 / 8, 1])
+@torch.no_grad()
+def test_another_backbone_streams_as_it_runs_offline(fraction):
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(1)
+        backbone = nn.Sequential(nn.Conv2d(3, 16, 3, 2, 1), Residual(16, 16, 1), Residual(16, 24, 2), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(24, 5))
+    net = ClipNet(add_shift(backbone, lambda name, m: name.endswith("branch"), frames=6, fraction=fraction, mode="past")).eval()
+    x = clip(2, 6, 3, 12, 12, dtype=torch.float32)
+    running = net(x, per_frame=True).cumsum(1) / torch.arange(1, 7)[None, :, None]
+    stream = to_streaming(net)
+    assert all(torch.allclose(stream(x[:, t]), running[:, t], atol=1e-5) for t in range(6))
+    assert stream.state_bytes() == 2 * 4 * (int(16 * fraction) + int(16 * fraction)) * 6 * 6
+
+
+def test_the_shift_stands_in_front_of_every_block_and_mostly_beside_a_skip():
+    blocks = list(clip_net().frame_net.blocks)
+    assert all(isinstance(next(iter(block.expand)), Shift) for block in blocks) and [block.residual for block in blocks] == [True, True, False, True]

@@ -16,11 +16,14 @@ from tinylib.core.errors import TinylibError
 MODES = ("none", "both", "past")
 
 
-def shifted_channels(channels: int, fraction: float) -> int:
-    """Channels that move in one direction: floor(channels x fraction)."""
-    if not 0 <= fraction <= 0.5:
-        raise TinylibError(f"the fraction of channels that move in one direction must be from 0 to 0.5, not {fraction}")
-    return int(channels * fraction)
+def shifted_channels(channels: int, fraction: float, mode: str = "past") -> int:
+    """Channels that move in one direction: floor(channels x fraction); all of them (1) one way, half of them (0.5) each way."""
+    if mode not in MODES:
+        raise TinylibError(f"mode must be one of {MODES}, not {mode!r}")
+    most = 0.5 if mode == "both" else 1
+    if not 0 <= fraction <= most:
+        raise TinylibError(f"the fraction of channels that move in one direction must be from 0 to {most} in mode {mode!r}, not {fraction}")
+    return int(channels * fraction) if mode != "none" else 0
 
 
 def temporal_shift(x: Tensor, fraction: float = 1 / 8, mode: str = "both") -> Tensor:
@@ -29,10 +32,8 @@ def temporal_shift(x: Tensor, fraction: float = 1 / 8, mode: str = "both") -> Te
     The first m = floor(c x fraction) channels come from the frame before ("past", "both"); in mode "both" the next m come from the frame
     after. Places that no frame fills are zero; nothing crosses from one clip to another. Mode "none" gives `x` back.
     """
-    if mode not in MODES:
-        raise TinylibError(f"mode must be one of {MODES}, not {mode!r}")
-    m = shifted_channels(x.shape[2], fraction)
-    if mode == "none" or m == 0:
+    m = shifted_channels(x.shape[2], fraction, mode)
+    if m == 0:
         return x
     out = torch.zeros_like(x)
     out[:, 1:, :m] = x[:, :-1, :m]
@@ -55,8 +56,8 @@ class InPlaceShift(torch.autograd.Function):
     def forward(ctx, x: Tensor, fraction: float, mode: str) -> Tensor:
         ctx.fraction, ctx.mode = fraction, mode
         ctx.mark_dirty(x)
-        m = shifted_channels(x.shape[2], fraction)
-        if mode != "none" and m:
+        m = shifted_channels(x.shape[2], fraction, mode)
+        if m:
             _move(x, slice(0, m), later=True)
             if mode == "both":
                 _move(x, slice(m, 2 * m), later=False)
@@ -64,8 +65,8 @@ class InPlaceShift(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx, grad: Tensor):
-        m = shifted_channels(grad.shape[2], ctx.fraction)
-        if ctx.mode == "none" or not m:
+        m = shifted_channels(grad.shape[2], ctx.fraction, ctx.mode)
+        if not m:
             return grad, None, None
         grad = grad.clone()
         _move(grad, slice(0, m), later=False)
@@ -76,8 +77,6 @@ class InPlaceShift(torch.autograd.Function):
 
 def temporal_shift_(x: Tensor, fraction: float = 1 / 8, mode: str = "both") -> Tensor:
     """`temporal_shift` in place; `x` (b, t, c, h, w) must not be a leaf that needs a gradient."""
-    if mode not in MODES:
-        raise TinylibError(f"mode must be one of {MODES}, not {mode!r}")
     return InPlaceShift.apply(x, fraction, mode)
 
 
@@ -93,8 +92,7 @@ class Shift(nn.Module):
 
     def __init__(self, frames: int, *, fraction: float = 1 / 8, mode: str = "both"):
         super().__init__()
-        if mode not in MODES:
-            raise TinylibError(f"mode must be one of {MODES}, not {mode!r}")
+        shifted_channels(1, fraction, mode)         # names a wrong mode or fraction now, not in the first forward pass
         self.frames, self.fraction, self.mode = frames, fraction, mode
 
     def forward(self, x: Tensor) -> Tensor:
@@ -193,5 +191,5 @@ def to_streaming(model: ClipNet) -> Streaming:
 
 def bytes_moved(channels: int, frames: int, height: int, width: int, *, fraction: float, mode: str, bytes_each: int = 4) -> int:
     """Bytes written by one shift of one clip: moved channels x (frames - 1) x places, for each direction."""
-    ways = {"none": 0, "past": 1, "both": 2}[mode]
-    return ways * shifted_channels(channels, fraction) * (frames - 1) * height * width * bytes_each
+    ways = 2 if mode == "both" else 1
+    return ways * shifted_channels(channels, fraction, mode) * (frames - 1) * height * width * bytes_each
