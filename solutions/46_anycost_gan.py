@@ -308,9 +308,9 @@ for name, value in record["frechet"].items():
     print(f"{name:22s} {value:8.2f}")
 
 # %% [markdown]
-# **Time.** At 32 pixels a full picture is about a hundred small operators, and each has a price of its own. An application pays what does not depend on the latent
-# only once: `renderer` cuts the slice out, keeps the sums of squared weights, asks for all styles in one product, and folds bias, noise and gain together.
-# The same pictures with half of the operators. All three below are drawn by it, the full one too, turn by turn, on this machine, now:
+# **Time.** At 32 pixels a full picture is about a hundred small operators, and each has a price of its own. An application pays what does not depend on
+# the latent only once: `renderer` cuts the slice out, keeps the sums of squared weights, asks for all styles in one product, and folds bias, noise and
+# gain together. The same pictures with half of the operators. All three below are drawn by it, the full one too, turn by turn, on this machine, now:
 
 # %% volatile=true
 from tinylib.gan.render import renderer

@@ -11,8 +11,9 @@ from tinylib.core.seed import generator, rng
 from tinylib.datasets import emoji
 from tinylib.gan.frechet import EmojiFeatures, features_of, frechet_distance
 from tinylib.gan.generator import FULL, RATIOS, WIDTHS, Config, Generator, macs
-from tinylib.gan.order import reorder, sort_channels
+from tinylib.gan.order import extract, reorder, sort_channels
 from tinylib.gan.project import ATTRIBUTES, direction
+from tinylib.gan.render import renderer
 from tinylib.gan.search import search, squared_error
 from tinylib.gan.train import Recipe, State, Trainer, pictures_of, start
 
@@ -272,39 +273,49 @@ def adapting():
     return interval([record["sliced"]["32"]["0.5"] / r["anycost"]["32"]["0.5"] for r in record["runs"]])
 
 
-def as_fast(config, batch, rounds=9):
-    """How many times as fast a slice is as the full generator, both made ready to draw: median and range of rounds.
+def as_fast(config, batch, make, of="median_ms", rounds=9):
+    """How many times as fast a slice is as the full generator, both made by `make(net, config)`: median and range of rounds of interleaved runs.
 
-    Of each round the fastest run counts: runs take turns, and other programs only ever add time.
+    `of`: what counts of a round; the fastest run where other programs are about, since they only ever add time.
     """
-    from tinylib.gan.render import renderer
     from tinylib.measure.latency import race
     torch.set_num_threads(1)
     net = load_model("anycost_gan-anycost")
-    pair, z = {"full": renderer(net, FULL), "slice": renderer(net, config)}, test_latents(batch)
-    rows = [race({name: (lambda n=n: n(z)) for name, n in pair.items()}, runs=60, seconds=1) for _ in range(rounds)]
-    factors = sorted(row["full"].fastest_ms / row["slice"].fastest_ms for row in rows)
+    pair, z = {"full": make(net, FULL), "slice": make(net, config)}, test_latents(batch)
+    with torch.no_grad():
+        rows = [race({name: (lambda n=n: n(z)) for name, n in pair.items()}, runs=60, seconds=1) for _ in range(rounds)]
+    factors = sorted(getattr(row["full"], of) / getattr(row["slice"], of) for row in rows)
     return {"value": factors[len(factors) // 2], "low": factors[0], "high": factors[-1]}
 
 
 def preview_one():
     """Preview against full, one picture at a time."""
-    return as_fast(PREVIEW, 1)
+    return as_fast(PREVIEW, 1, extract)
 
 
 def preview_eight():
     """Preview against full, eight pictures at a time."""
-    return as_fast(PREVIEW, 8)
+    return as_fast(PREVIEW, 8, extract)
 
 
 def half_one():
     """Half the channels at full side against full, one picture at a time."""
-    return as_fast(HALF, 1)
+    return as_fast(HALF, 1, extract)
 
 
 def half_eight():
     """Half the channels at full side against full, eight pictures at a time."""
-    return as_fast(HALF, 8)
+    return as_fast(HALF, 8, extract)
+
+
+def preview_ready():
+    """Preview against full, one picture at a time, both made ready to draw."""
+    return as_fast(PREVIEW, 1, renderer, "fastest_ms")
+
+
+def half_ready():
+    """Half the channels at full side against full, one picture at a time, both made ready to draw."""
+    return as_fast(HALF, 1, renderer, "fastest_ms")
 
 
 def preview_macs():
