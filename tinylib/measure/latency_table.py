@@ -11,6 +11,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
+from tinylib.core.checkpoint import load_record
 from tinylib.core.errors import TinylibError
 from tinylib.core.paths import data_dir
 from tinylib.measure.latency import race
@@ -18,20 +19,29 @@ from tinylib.measure.latency import race
 
 @dataclass(frozen=True)
 class LatencyTable:
-    """Milliseconds for each block's key, on one device; `kind`: "measured here" or "modelled"."""
+    """Cost of each block's key on one device; `kind`: "measured here", "emulated" or "modelled".
+
+    `unit` is "ms" where time was measured or modelled. An emulated board has instructions, which are not time: see deploy.table.
+    """
 
     device: str
     kind: str
     entries: Mapping[str, float]
+    unit: str = "ms"
 
     def __call__(self, keys: Iterable[str]) -> float:
-        """Sum of the entries in ms; a key that the table lacks raises TinylibError."""
+        """Sum of the entries in `unit`; a key that the table lacks raises TinylibError."""
         total = 0.0
         for key in keys:
             if key not in self.entries:
                 raise TinylibError(f"the table of {self.device} has no entry {key!r}")
             total += self.entries[key]
         return total
+
+
+def load_tables(*records: str) -> dict[str, LatencyTable]:
+    """Tables by device out of shipped records {device: {"kind", "unit", "entries"}}, in the order of the records."""
+    return {name: LatencyTable(name, row["kind"], row["entries"], row["unit"]) for record in records for name, row in load_record(record).items()}
 
 
 @dataclass(frozen=True)

@@ -193,21 +193,28 @@ def table_keys(shape: Shape, candidate: Candidate) -> list[str]:
     return [f"stem@{r}", *(f"{s}.{j} k{k} e{e}@{r}" for s, j, k, e in shape.blocks(candidate)), f"head@{r}"]
 
 
-def table_blocks(net: SuperNet) -> dict[str, tuple[nn.Module, Tensor]]:
-    """Every block that any candidate can have, stand-alone in eval mode, with an example of its input (1, c, h, w), by its key."""
+def table_blocks(net: SuperNet, images: Tensor | None = None) -> dict[str, tuple[nn.Module, Tensor]]:
+    """Every block that any candidate can have, stand-alone in eval mode, with an example of its input, by its key.
+
+    The examples (b, c, h, w) are what the full network makes of `images` at every resolution; without images, of one that is all zeros.
+    """
     blocks, shape = {}, net.shape
+    images = torch.zeros(1, shape.c_in, max(shape.resolutions), max(shape.resolutions)) if images is None else images
     for r in shape.resolutions:
-        x = torch.zeros(1, shape.c_in, r, r)
+        x = resized(images, r)
         blocks[f"stem@{r}"] = deepcopy(net.stem).eval(), x
-        x = torch.zeros(1, shape.stem, -(-r // 2), -(-r // 2))
+        x = _through(blocks[f"stem@{r}"])
         for name, block in net.blocks.items():
-            for k in shape.kernels:
-                for e in shape.expands:
-                    blocks[f"{name.replace('_', '.')} k{k} e{e}@{r}"] = block.extract(k, e).eval(), x
-            side = -(-x.shape[-1] // block.stride)
-            x = torch.zeros(1, block.project.out_channels, side, side)
+            sizes = {(k, e): f"{name.replace('_', '.')} k{k} e{e}@{r}" for k in shape.kernels for e in shape.expands}
+            blocks |= {key: (block.extract(k, e).eval(), x) for (k, e), key in sizes.items()}
+            x = _through(blocks[sizes[max(shape.kernels), max(shape.expands)]])
         blocks[f"head@{r}"] = nn.Sequential(deepcopy(net.head), Mean(), deepcopy(net.classifier)).eval(), x
     return blocks
+
+
+def _through(pair: tuple[nn.Module, Tensor]) -> Tensor:
+    with torch.no_grad():
+        return pair[0](pair[1])
 
 
 def garments_supernet() -> SuperNet:

@@ -9,7 +9,7 @@ from matplotlib.patches import Rectangle
 from tinylib.core.checkpoint import load_checkpoint, load_record
 from tinylib.core.seed import generator, rng
 from tinylib.datasets import garments
-from tinylib.measure.latency_table import LatencyTable
+from tinylib.measure.latency_table import load_tables
 from tinylib.nas.once_for_all import Shape, SuperNet, resized, table_keys
 from tinylib.nn.fit import evaluate
 from tinylib.search.pareto import front
@@ -20,13 +20,14 @@ from tinylib.show.style import COLOURS
 
 SHAPE, SPACE = Shape(), Shape().space()
 DEVICES = ("this CPU", "microcontroller", "mobile GPU", "matrix accelerator")
+WORDS = {"ms": ("latency", "ms"), "million instructions": ("work", "M instr.")}      # unit -> what it measures, short unit
 RATES = {"population": 16, "generations": 6}
 
 
 @functools.cache
 def tables():
-    """Latency tables by device."""
-    return {name: LatencyTable(name, row["kind"], row["entries"]) for name, row in load_record("once_for_all-latency").items()}
+    """Tables by device."""
+    return load_tables("once_for_all-latency", "once_for_all-instructions")
 
 
 @functools.cache
@@ -55,32 +56,33 @@ def predictor():
     return guess, [SPACE.decode(code.astype(np.float32)) for code in pairs["codes"]], pairs["accuracy"]
 
 
-def milliseconds(device, candidate):
-    """Latency of a candidate by the device's table."""
+def price(device, candidate):
+    """Cost of a candidate by the device's table, in its unit."""
     return tables()[device](table_keys(SHAPE, candidate))
 
 
 @functools.cache
 def cloud(device):
-    """Latency and accuracy of the measured pairs, and the indices of their front."""
+    """Cost and accuracy of the measured pairs, and the indices of their front."""
     _, candidates, accuracy = predictor()
-    ms = np.array([milliseconds(device, c) for c in candidates])
-    return ms, accuracy, front(ms, accuracy)
+    costs = np.array([price(device, c) for c in candidates])
+    return costs, accuracy, front(costs, accuracy)
 
 
 def compute_devices(params, functions):
     """Search with the given evolution, cut, recalibrate with the given function (or not), and classify 150 images."""
     device, (net, few, (x, y)), (guess, _, _) = params["device"], supernet(), predictor()
-    most = milliseconds(device, SHAPE.largest())
+    most = price(device, SHAPE.largest())
     budget = params["share"] / 100 * most
     best, says = functions["once_for_all.evolve"](SPACE.sample, SPACE.mutate, lambda a, b, r: SPACE.cross(a, b, r), guess,
-                                                  lambda c: milliseconds(device, c), budget, rng(0, device, params["share"]), **RATES)
+                                                  lambda c: price(device, c), budget, rng(0, device, params["share"]), **RATES)
     plain, size = net.extract(best), best["resolution"]
     if params["recalibrate"]:
         functions["once_for_all.recalibrate"](plain, [resized(few, size)])
     with torch.inference_mode():
         accuracy = evaluate(plain, (resized(x, size), y))
-    return {**params, "best": best, "guess": says, "accuracy": accuracy, "ms": milliseconds(device, best), "budget": budget, "kind": tables()[device].kind}
+    return {**params, "best": best, "guess": says, "accuracy": accuracy, "cost": price(device, best), "budget": budget, "kind": tables()[device].kind,
+            "unit": tables()[device].unit}
 
 
 def draw_devices(figure, record):
@@ -102,31 +104,34 @@ def draw_devices(figure, record):
     left.set_yticks(5.37 - np.arange(6), [f"{s}.{j}" for s in (0, 1) for j in range(3)])
     left.grid(False)
     left.set_ylabel("stage and block")
-    left.set_title(f"For the {record['device']}: {best['resolution']} x {best['resolution']} pixels")
-    ms, accuracy, best_of = cloud(record["device"])
-    right.plot(ms, 100 * accuracy, ".", color=COLOURS["original"], label="measured pairs")
-    right.plot(ms[best_of], 100 * accuracy[best_of], "-", color=COLOURS["original"], label="their front")
+    left.set_title(f"{record['device']}: {best['resolution']} x {best['resolution']} pixels")
+    costs, accuracy, best_of = cloud(record["device"])
+    right.plot(costs, 100 * accuracy, ".", color=COLOURS["original"], label="measured pairs")
+    right.plot(costs[best_of], 100 * accuracy[best_of], "-", color=COLOURS["original"], label="their front")
     stale = not record["recalibrate"]
-    right.plot(record["ms"], 100 * record["accuracy"], "X" if stale else "o", color=COLOURS["failure" if stale else "ours"], markersize=10,
+    right.plot(record["cost"], 100 * record["accuracy"], "X" if stale else "o", color=COLOURS["failure" if stale else "ours"], markersize=10,
                label="chosen, stale norms" if stale else "chosen")
-    over = record["ms"] > record["budget"]
+    over = record["cost"] > record["budget"]
     limit_line(right, record["budget"], "budget", axis="x")
-    right.set(xlabel=f"latency (ms, {record['kind']})", ylabel="accuracy (%)", ylim=(0, 100))
+    what, unit = WORDS[record["unit"]]
+    right.set(xlabel=f"{what} ({record['unit']}, {record['kind']})", ylabel="accuracy (%)", ylim=(0 if stale else 55, 90))
     right.legend(loc="lower right")
-    right.set_title(f"{record['ms']:.3g} of {record['budget']:.3g} ms, {100 * record['accuracy']:.0f} % right", color=COLOURS["budget"] if over else "black")
+    right.set_title(f"{record['cost']:.3g} of {record['budget']:.3g} {unit}, {100 * record['accuracy']:.0f} % right",
+                    color=COLOURS["budget"] if over else "black")
 
 
 def describe_devices(record):
     """The picture in words."""
     best, norms = record["best"], "recalibrated" if record["recalibrate"] else "stale"
     kept = ", ".join(f"{s}.{j} {k}x{k} width x{e}" for s, j, k, e in SHAPE.blocks(best))
-    return (f"{record['device']} ({record['kind']}), budget {record['budget']:.3g} ms: {best['resolution']} pixels, blocks {kept}; {record['ms']:.3g} ms, "
+    return (f"{record['device']} ({record['kind']}), budget {record['budget']:.3g} {record['unit']}: {best['resolution']} pixels, blocks {kept}; "
+            f"{record['cost']:.3g} {record['unit']}, "
             f"{100 * record['accuracy']:.1f} % of 150 validation images right with {norms} norms, {100 * record['guess']:.1f} % predicted.")
 
 
 PANELS = (
     Panel("once_for_all.devices", (
-        Choice("device", "device", DEVICES, "microcontroller"), Slider("share", "budget (% of the full network's latency)", (40, 50, 60, 70, 80, 90, 100), 50),
+        Choice("device", "device", DEVICES, "microcontroller"), Slider("share", "budget (% of the full network's cost)", (40, 50, 60, 70, 80, 90, 100), 50),
         Toggle("recalibrate", "recalibrate the norms", True)), compute_devices, draw_devices, describe_devices,
         ("once_for_all.recalibrate", "once_for_all.evolve"), (8.2, 3.8)),
 )

@@ -3,7 +3,7 @@
 from tinylib.check.answers import guess, letter, number
 from tinylib.check.question import Item, Question
 from tinylib.core.checkpoint import load_record
-from tinylib.measure.latency_table import LatencyTable
+from tinylib.measure.latency_table import load_tables
 from tinylib.nas.once_for_all import Shape, table_keys
 
 DEVICES = ("this CPU", "microcontroller", "mobile GPU", "matrix accelerator")
@@ -67,8 +67,7 @@ def ask_sorting(rng):
 
 
 def ask_table(rng):
-    record = load_record("once_for_all-latency")
-    shape = Shape()
+    tables, shape = load_tables("once_for_all-latency", "once_for_all-instructions"), Shape()
     name = DEVICES[int(rng.integers(1, 4))]
     depth, kernel, expand = int(rng.choice([1, 2])), int(rng.choice([3, 5])), int(rng.choice([2, 3]))
     chosen = {"resolution": 24, "depth0": depth, "depth1": 1}
@@ -76,11 +75,11 @@ def ask_table(rng):
         for j in range(3):
             kept = j < chosen[f"depth{s}"]
             chosen |= {f"kernel{s}.{j}": kernel if kept else None, f"expand{s}.{j}": expand if kept else None}
-    truth = LatencyTable(name, "", record[name]["entries"])(table_keys(shape, chosen))
+    truth, unit = tables[name](table_keys(shape, chosen)), tables[name].unit
     return Item(f"In the {name}'s table (`tables[\"{name}\"]`), what does the network with resolution 24, {depth} block(s) in stage 0 and 1 in stage 1, "
-                f"kernel {kernel} and expansion {expand} everywhere cost in ms? (to 1 %)",
+                f"kernel {kernel} and expansion {expand} everywhere cost in {unit}? (to 1 %)",
                 number(truth, "Sum of the stem, each kept block, and the head, all at @24. table_keys lists the names.", 0.01 * truth),
-                f"Sum of {3 + depth} entries: {truth:.4g} ms.")
+                f"Sum of {3 + depth} entries: {truth:.4g} {unit}.")
 
 
 def ask_decision(rng):
@@ -93,10 +92,10 @@ def ask_decision(rng):
         chosen = next((r for r in rows if "for " + r["home"] == value.strip()), None)
         if chosen is None:
             return "The table has no such network."
-        budget = next(r["budget"] for r in rows if r["home"] == device)
-        if chosen["ms"][device] > budget * (1 + 1e-9):
-            return f"That needs {chosen['ms'][device]:.3g} ms on the {device}; the budget is {budget:.3g} ms."
-        best = max(r["accuracy"] for r in rows if r["ms"][device] <= budget * (1 + 1e-9))
+        budget, unit = next((r["budget"], r["unit"]) for r in rows if r["home"] == device)
+        if chosen["cost"][device] > budget * (1 + 1e-9):
+            return f"That needs {chosen['cost'][device]:.3g} {unit} on the {device}; the budget is {budget:.3g} {unit}."
+        best = max(r["accuracy"] for r in rows if r["cost"][device] <= budget * (1 + 1e-9))
         if chosen["accuracy"] >= best - 0.005:
             return None
         return f"It fits, but another one fits too and is {100 * (best - chosen['accuracy']):.1f} points better."
