@@ -376,7 +376,7 @@ for style in STYLES:
 # %% [markdown]
 # All words alike would give 13.6 % to the four nearest. Plain and flat lean towards the neighbours; beside the convolution nothing is left of that. The
 # long-short network is broader than plain, but not undecided: in effect it looks at clearly fewer than 64.5 tokens. The change is there and it is small. These
-# networks have seen verses for one minute; the paper's maps are from networks that trained for days.
+# networks have seen verses for one minute; the paper's maps are from larger ones that trained far longer.
 #
 # ## Translation, to read
 #
@@ -394,7 +394,7 @@ for english, spanish, ours in translation["test_samples"][1:7]:
 
 # %% [markdown]
 # Read them. Formulas come out word for word, names and numbers often do, and rare words get lost: the tenth becomes a tabernacle. Ten thousand pairs are few;
-# the paper trains on 36 million.
+# the paper trains on tens of millions.
 #
 # ## Break it
 #
@@ -526,8 +526,8 @@ answer("lite_transformer.quiz.5", 3840)  ### SOLUTION: None
 # | attention turns to what is far | shown as maps | mean distance in tokens: the plot above |
 # | size | 18.2 times smaller with pruning and quantisation on top | not measured |
 #
-# Why ours cannot look like theirs: their networks have hundreds of times our MACs and train for days on millions of sentences; ours see verses for two
-# minutes. Our text is narrow and repeats itself. Our vocabulary is small, so that the last layer is a large part of the MACs, and we count it; the paper's
+# Why ours cannot look like theirs: their networks have many times our MACs and train far longer, on millions of sentences; ours see verses for one
+# minute. Our text is narrow and repeats itself. Our vocabulary is small, so that the last layer is a large part of the MACs, and we count it; the paper's
 # counts leave embeddings out. The published figures are those of the paper and the authors' repository.
 #
 # ## Read next
