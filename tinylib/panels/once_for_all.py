@@ -115,7 +115,7 @@ def draw_devices(figure, record):
     limit_line(right, record["budget"], "budget", axis="x")
     what, unit = WORDS[record["unit"]]
     right.set(xlabel=f"{what} ({record['unit']}, {record['kind']})", ylabel="accuracy (%)", ylim=(0 if stale else 55, 90))
-    right.legend(loc="lower right")
+    right.legend(loc="lower right", frameon=True, edgecolor="none")
     right.set_title(f"{record['cost']:.3g} of {record['budget']:.3g} {unit}, {100 * record['accuracy']:.0f} % right",
                     color=COLOURS["budget"] if over else "black")
 
