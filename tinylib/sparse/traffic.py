@@ -51,6 +51,11 @@ def traffic(kmap: KernelMap, c_in: int, c_out: int, *, order: str, bytes_each: i
     return Traffic(len(np.unique(inputs)) * row_in, pairs * row_in, pairs * row_out, len(np.unique(outputs)) * row_out)
 
 
+def buffer_bytes(sizes: list[int], c_in: int, c_out: int, *, bytes_each: int = 4) -> int:
+    """Bytes of the rows that gather writes and scatter reads, from the pairs of each offset of a submanifold map (the middle one moves nothing)."""
+    return (sum(sizes) - sizes[len(sizes) // 2]) * (c_in + c_out) * bytes_each
+
+
 def check(order: str) -> None:
     if order not in ORDERS:
         raise TinylibError(f"order must be one of {ORDERS}, not {order!r}")
