@@ -377,7 +377,7 @@ reveal("torchsparse.optimum", round(100 * best), "%")
 
 # %% [markdown]
 # An optimum between the ends, and a flat one: from 0 to 0.4 it hardly matters, beyond that padding costs. On this CPU a launch costs as much as multiplying
-# some two hundred rows of 16 channels. On a large graphics card, by its data sheet, a hundred thousand.
+# some two hundred rows of 16 channels. On a large graphics card (from memory, see below) a hundred thousand.
 #
 # ## Experiment 2: four layers, three plans
 #
