@@ -59,6 +59,16 @@ def test_a_typed_line_reaches_compute():
         handle.set("line", 3)
 
 
+def test_dragging_the_picture_turns_the_slider_and_goes_round():
+    panel = make_panel(())
+    turning = Panel(panel.id, (Slider("x", "angle (degrees)", (1, 2, 3), 2, turn=True), *panel.controls[1:]), panel.compute, panel.draw, panel.describe)
+    handle, still = build(turning), build(panel)
+    assert still.turns == {} and list(handle.turns) == ["x"] and handle.turns["x"] in handle.widget.children
+    for steps, shown in ((1, 3), (2, 1), (0, 2), (-4, 1)):          # steps are counted from the start: +1, +1, -2, -4
+        handle.turns["x"].steps = steps
+        assert handle.controls["x"].value == shown and handle.text.startswith(f"y is {2 * shown} ")
+
+
 def test_yours_and_reference_can_be_switched():
     handle = build(make_panel(), {"demo.double": lambda x: x + 100}, passing)
     assert handle.source == "yours" and handle.text.startswith("y is 102")

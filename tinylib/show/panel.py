@@ -9,12 +9,16 @@ from matplotlib.figure import Figure
 
 @dataclass(frozen=True)
 class Slider:
-    """A number with its unit in the label; `values` is the full list of stops (so corners and sweeps are known)."""
+    """A number with its unit in the label; `values` is the full list of stops (so corners and sweeps are known).
+
+    `turn=True`: dragging the picture sideways turns the slider too, and beyond the last stop it goes on at the first (an angle).
+    """
 
     name: str
     label: str
     values: tuple
     start: object
+    turn: bool = False
 
 
 @dataclass(frozen=True)

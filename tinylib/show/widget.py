@@ -90,7 +90,8 @@ class Handle:
             description="function", tooltips=["runs on your function", "runs on the reference"][0 if self._yours else 1:])
         for control in [*self.controls.values(), self._switch]:
             control.observe(lambda change: self._moved(change["owner"]), names="value")
-        self.widget = ipywidgets.VBox([self._controls_box(), *self._badge(), self._figure_html, self._text_html])
+        self.turns = {control.name: _turn(control, self.controls[control.name]) for control in panel.controls if getattr(control, "turn", False)}
+        self.widget = ipywidgets.VBox([self._controls_box(), *self._badge(), self._figure_html, self._text_html, *self.turns.values()])
         self.widget.add_class("tinylib-panel")
         self.refresh()
 
@@ -180,6 +181,19 @@ def _control(control: Slider | Choice | Toggle | Text | Drag) -> ipywidgets.Widg
         wide = ipywidgets.Layout(width="740px", max_width="100%", margin="2px 16px 2px 0")
         return ipywidgets.Text(value=control.start, description=control.label, continuous_update=False, style=style, layout=wide)
     return ipywidgets.Checkbox(value=control.start, description=control.label, indent=False, style=style, layout=layout)
+
+
+def _turn(control: Slider, slider: ipywidgets.SelectionSlider) -> ipywidgets.DOMWidget:
+    """What moves the slider while the picture is dragged."""
+    from tinylib.show.turn import PictureTurn
+
+    def follow(change: dict) -> None:
+        stops = control.values
+        slider.value = stops[(stops.index(slider.value) + change["new"] - change["old"]) % len(stops)]
+
+    turn = PictureTurn()
+    turn.observe(follow, names="steps")
+    return turn
 
 
 def _stop(value: object) -> str:
