@@ -37,7 +37,9 @@ def test_cost_by_formula_is_the_profilers(branches, n):
     made = sum(row.activation_bytes for name, row in rows.items() if ".voxel." in name and row.kind == "Conv3d")
     inputs = sum(4 * block.r**3 * block.voxel[0].in_channels for block in net.blocks if hasattr(block, "voxel"))
     assert made + inputs == price.grid_bytes
-    assert sum(row.activation_bytes for name, row in rows.items() if ".point." in name and row.kind == "Conv1d") == price.point_bytes
+    linear = sum(row.activation_bytes for name, row in rows.items() if ".point." in name and row.kind == "Conv1d")
+    read = sum(4 * n * block.voxel[0].out_channels for block in net.blocks if hasattr(block, "voxel"))
+    assert linear + read == price.point_bytes
 
 
 def test_the_three_have_about_as_many_parameters():
@@ -85,6 +87,13 @@ def test_objects_count_alike_whatever_their_class():
     assert mean == pytest.approx((1 + 1 + (1 / 2 + 0 + 1) / 3) / 3)
     assert by_part == pytest.approx({0: 1.0, 1: 1.0, 2: 0.5, 3: 0.0, 4: 1.0})
     assert mean != pytest.approx(sum(by_part.values()) / 5), "a mean over parts is another number"
+
+
+def test_a_part_that_classes_share_is_averaged_over_all_their_objects():
+    truth = torch.tensor([[0, 1], [0, 1], [0, 1]])
+    guess = torch.tensor([[0, 1], [0, 1], [1, 0]])
+    mean, by_part = mean_iou(guess, truth, torch.tensor([0, 0, 1]), ((0, 1), (0, 1)))
+    assert mean == pytest.approx(2 / 3) and by_part == pytest.approx({0: 2 / 3, 1: 2 / 3})
 
 
 def test_only_parts_of_the_class_are_chosen():

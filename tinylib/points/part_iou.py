@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 
 def predicted(logits: Tensor, kinds: Tensor, of_class: Sequence[Sequence[int]]) -> Tensor:
@@ -32,5 +32,13 @@ def mean_iou(guess: Tensor, truth: Tensor, kinds: Tensor, of_class: Sequence[Seq
         if here.any():
             ious = part_ious(guess[here], truth[here], parts)
             by_object[here] = ious.mean(1)
-            by_part |= dict(zip(parts, ious.mean(0).tolist()))
-    return by_object.mean().item(), by_part
+            for part, column in zip(parts, ious.T.tolist()):        # classes may share a part
+                by_part.setdefault(part, []).extend(column)
+    return by_object.mean().item(), {part: sum(values) / len(values) for part, values in by_part.items()}
+
+
+@torch.no_grad()
+def evaluate(net: nn.Module, x: Tensor, parts: Tensor, kinds: Tensor, of_class: Sequence[Sequence[int]], *, batch: int = 50) -> tuple[float, dict[int, float]]:
+    """`mean_iou` of a network on clouds x (b, c, n) with parts (b, n) and classes (b,), in the mode the network is in."""
+    guess = torch.cat([predicted(net(a), k, of_class) for a, k in zip(x.split(batch), kinds.split(batch))])
+    return mean_iou(guess, parts, kinds, of_class)

@@ -39,6 +39,12 @@ class PartNet(nn.Module):
         return self.head(torch.cat([*found, whole, kind], 1))
 
 
+def with_class(points: Tensor, kinds: Tensor, classes: int) -> Tensor:
+    """Network input (b, 3 + classes, n): points (b, 3, n) with the class of each cloud, `kinds` (b,), as one-hot rows."""
+    one_hot = nn.functional.one_hot(kinds, classes).to(points.dtype)
+    return torch.cat([points, one_hot[:, :, None].expand(-1, -1, points.shape[2])], 1)
+
+
 def part_net(*, branches: str = "both", classes: int = 5, parts: int = 13, widths: list[int] | None = None, resolutions: list[int] | None = None,
              generator: torch.Generator | None = None) -> PartNet:
     """`PartNet` of a kind ("both", "voxel", "point") with widths that give all three about the same number of parameters."""
@@ -75,4 +81,4 @@ def cost(n: int, *, branches: str = "both", classes: int = 5, parts: int = 13, w
     blocks = sum(pvconv_macs(a, b, r, n, branches=branches) for a, b, r in steps)
     head = n * (last * GLOBAL + (total + GLOBAL + classes) * HEAD + HEAD * parts)
     grids = sum(grid_bytes(a, b, r) for a, b, r in steps) if branches != "point" else 0
-    return Cost(blocks + head, grids, sum(point_bytes(b, n) for _, b, _ in steps) if branches != "voxel" else 0)
+    return Cost(blocks + head, grids, sum(point_bytes(b, n, branches=branches) for _, b, _ in steps))

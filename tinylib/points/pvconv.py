@@ -136,6 +136,6 @@ def grid_bytes(c_in: int, c_out: int, r: int) -> int:
     return FLOAT_BYTES * r**3 * (c_in + 2 * c_out)
 
 
-def point_bytes(c_out: int, n: int) -> int:
-    """Bytes of the point branch's result for one cloud."""
-    return FLOAT_BYTES * n * c_out
+def point_bytes(c_out: int, n: int, *, branches: str = "both") -> int:
+    """Bytes at the points of one cloud: c_out numbers for each, once for the grid read back and once for the MLP's result."""
+    return FLOAT_BYTES * n * c_out * (2 if branches == "both" else 1)
