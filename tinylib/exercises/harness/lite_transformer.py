@@ -16,7 +16,7 @@ def light_convolution(fn, args):
     mutated = not all(torch.equal(a, b) for a, b in zip(given, (x, kernel) + (() if keep is None else (keep,))))
     leaves = [t.clone().requires_grad_() for t in given[:2]]
     again = fn(*leaves, args["causal"], keep)
-    grads = torch.autograd.grad(again, leaves, double(args["upstream"]))
+    grads = torch.autograd.grad((again * double(args["upstream"])).sum(), leaves)
     return {"out": out.detach().clone(), "gradient_x": grads[0], "gradient_kernel": grads[1], "mutated": mutated}
 
 

@@ -9,7 +9,7 @@ def temporal_shift(fn, args):
     out = fn(x, args["fraction"], args["mode"])
     leaf = before.clone().requires_grad_()
     again = fn(leaf, args["fraction"], args["mode"])
-    grad = torch.autograd.grad(again, leaf, torch.tensor(args["upstream"], dtype=torch.float64))[0]
+    grad = torch.autograd.grad((again * torch.tensor(args["upstream"], dtype=torch.float64)).sum(), leaf)[0]
     return {"out": out.detach().numpy().copy(), "gradient": grad.numpy(), "mutated": not torch.equal(x, before)}
 
 
