@@ -124,7 +124,7 @@ def colliding(n, size=64):
     """n different cells whose codes fall on one slot of a table of `size` slots."""
     found = []
     for x in range(100_000):
-        if int(lookup.fnv1a(0, x, 0, 0)) % size == 0:
+        if int(lookup.mixed(0, x, 0, 0)) % size == 0:
             found.append([0, x, 0, 0])
             if len(found) == n:
                 return torch.tensor(found)
@@ -138,8 +138,8 @@ def test_a_crafted_collision_costs_a_step_and_never_a_wrong_neighbour():
     assert kernel_map(source, absent, kernel=1, method="hash").pairs == 0
 
     def silent(source, target, slots=128):
-        table = {int(lookup.fnv1a(*row)) % slots: j for j, row in enumerate(source.tolist())}
-        return sum(int(lookup.fnv1a(*row)) % slots in table for row in target.tolist())
+        table = {int(lookup.mixed(*row)) % slots: j for j, row in enumerate(source.tolist())}
+        return sum(int(lookup.mixed(*row)) % slots in table for row in target.tolist())
 
     assert silent(source, absent) == 20, "a table that stores codes only finds every absent cell"
 
@@ -164,3 +164,21 @@ def test_mistakes_are_named():
         kernel_map(good, good, kernel=3, method="magic")
     with pytest.raises(TinylibError, match="kernel"):
         kernel_map(good, good, kernel=0)
+
+
+def codes(places, shift=32):
+    """How many different 64-bit codes the rows have, mixed as `lookup.mixed` does, in Python's whole numbers."""
+    found = set()
+    for place in places:
+        code = 0xCBF29CE484222325
+        for word in place:
+            code = (code ^ word % 2**64) * 0x9E3779B97F4A7C15 % 2**64
+            code ^= code >> shift if shift else 0
+        found.add(code)
+    return len(found)
+
+
+def test_coordinates_of_either_sign_get_codes_of_their_own():
+    places = [(0, x, y, z) for x in range(-12, 12) for y in range(-12, 12) for z in range(-4, 4)]
+    assert len({int(lookup.mixed(*p)) for p in places}) == codes(places) == len(places)
+    assert codes(places, shift=0) < len(places)             # the planted bug: without the shift, signs undo each other

@@ -6,16 +6,17 @@ Each fills table[d, k] with the row of the source at coordinate base_k + offset_
 import numba
 import numpy as np
 
-FNV_START, FNV_PRIME = np.uint64(0xCBF29CE484222325), np.uint64(0x100000001B3)
+START, PRIME = np.uint64(0xCBF29CE484222325), np.uint64(0x9E3779B97F4A7C15)
 
 
 @numba.njit(cache=True, nogil=True)
-def fnv1a(b, x, y, z):
-    """64-bit FNV-1a of four whole numbers, taken word by word."""
-    code = FNV_START
+def mixed(b, x, y, z):
+    """64 bits from four whole numbers. The shift after each word is needed: without it two negative coordinates undo each other's flipped bits."""
+    code = START
     for word in (b, x, y, z):
-        code = (code ^ np.uint64(word)) * FNV_PRIME
-    return code ^ (code >> np.uint64(32))
+        code = (code ^ np.uint64(word)) * PRIME
+        code ^= code >> np.uint64(32)
+    return code
 
 
 @numba.njit(cache=True, nogil=True)
@@ -27,7 +28,7 @@ def hash_table(source):
     mask = np.uint64(size - 1)
     slots = np.full(size, -1, np.int32)
     for row in range(len(source)):
-        at = fnv1a(source[row, 0], source[row, 1], source[row, 2], source[row, 3]) & mask
+        at = mixed(source[row, 0], source[row, 1], source[row, 2], source[row, 3]) & mask
         while slots[at] >= 0:
             at = (at + np.uint64(1)) & mask
         slots[at] = row
@@ -41,7 +42,7 @@ def by_hash(slots, source, base, offsets, table):
     for d in range(len(offsets)):
         for k in range(len(base)):
             b, x, y, z = base[k, 0], base[k, 1] + offsets[d, 0], base[k, 2] + offsets[d, 1], base[k, 3] + offsets[d, 2]
-            at = fnv1a(b, x, y, z) & mask
+            at = mixed(b, x, y, z) & mask
             while slots[at] >= 0:
                 row = slots[at]
                 if source[row, 0] == b and source[row, 1] == x and source[row, 2] == y and source[row, 3] == z:
