@@ -31,6 +31,7 @@ def lab_page(browser, server):
     page = context.new_page()
     yield jupyter_page.LabPage(page, server)
     context.close()
+    server.end_kernels()
 
 
 @pytest.fixture
