@@ -135,7 +135,7 @@ def test_a_wrong_call_is_one_sentence(argv, word, tmp_path, capsys):
 def test_a_container_command(tmp_path):
     """The third level runs whatever command is given; here bwrap in place of a container engine (a real one: test_deep_attacks)."""
     shut_in = ("bwrap --unshare-all --unshare-user --uid 65534 --gid 65534 --die-with-parent --ro-bind / / --proc /proc --dev /dev --tmpfs /tmp "
-               "--ro-bind {stage} {stage} {python} -I -B {worker}")
+               f"--ro-bind {(home := os.path.realpath(sys.prefix))} {home} " "--ro-bind {stage} {stage} {python} -I -B {worker}")
     level = sandbox.choose(None, shut_in)
     assert level.name == "container"
     result, = grade_all([Answers("ada", {TARGET: RIGHT})], lab(), Course("s", level), Cache(tmp_path), workers=1)
