@@ -69,7 +69,7 @@ predict("once_for_all.tau", 0.7)  ### SOLUTION: None
 # %% [markdown]
 # ## Play first
 #
-# Choose a device and a budget: a share of what the full network costs there. A search picks the sub-network, a table tells its cost, and 150
+# Choose a device and a budget: a share of what the full network costs there. A search picks the sub-network, a table tells its cost, and 100
 # images tell its accuracy. Switch the recalibration off. Then compare the microcontroller with the mobile GPU: which one gives up *depth*, and
 # which one gives up *width*?
 

@@ -75,7 +75,7 @@ plt.show()
 # %% [markdown]
 # ## Play first
 #
-# A clip inside the network is a tensor $(b, t, c, h, w)$: batch, time, channels, height, width. The panel shows 16 channels over 8 frames. Each number
+# A clip inside the network is a tensor $(b, t, c, h, w)$: batch, time, channels, height, width. The panel shows 16 channels over 8 frames. A number
 # says which frame a value comes from.
 
 # %%

@@ -32,11 +32,11 @@ def tables():
 
 @functools.cache
 def supernet():
-    """The shipped super-network, 128 training images, 150 validation images with labels."""
+    """The shipped super-network, 64 training images, 100 validation images with labels."""
     net = SuperNet(SHAPE)
     net.load_state_dict(load_checkpoint("once_for_all-supernet")[0])
     data = garments.load()
-    return net.eval(), data.train.take(128).tensors()[0], data.val.take(150).tensors()
+    return net.eval(), data.train.take(64).tensors()[0], data.val.take(100).tensors()
 
 
 @functools.cache
@@ -70,7 +70,7 @@ def cloud(device):
 
 
 def compute_devices(params, functions):
-    """Search with the given evolution, cut, recalibrate with the given function (or not), and classify 150 images."""
+    """Search with the given evolution, cut, recalibrate with the given function (or not), and classify 100 images."""
     device, (net, few, (x, y)), (guess, _, _) = params["device"], supernet(), predictor()
     most = price(device, SHAPE.largest())
     budget = params["share"] / 100 * most
@@ -126,7 +126,7 @@ def describe_devices(record):
     kept = ", ".join(f"{s}.{j} {k}x{k} width x{e}" for s, j, k, e in SHAPE.blocks(best))
     return (f"{record['device']} ({record['kind']}), budget {record['budget']:.3g} {record['unit']}: {best['resolution']} pixels, blocks {kept}; "
             f"{record['cost']:.3g} {record['unit']}, "
-            f"{100 * record['accuracy']:.1f} % of 150 validation images right with {norms} norms, {100 * record['guess']:.1f} % predicted.")
+            f"{100 * record['accuracy']:.1f} % of 100 validation images right with {norms} norms, {100 * record['guess']:.1f} % predicted.")
 
 
 PANELS = (

@@ -4,7 +4,9 @@ import functools
 
 import numpy as np
 import torch
+from matplotlib.collections import PatchCollection
 from matplotlib.figure import Figure
+from matplotlib.patches import Rectangle
 
 from tinylib.core.checkpoint import load_model
 from tinylib.core.units import KIB
@@ -36,20 +38,17 @@ def shift_draw(figure: Figure, record: dict) -> None:
     kind = np.select([record["source"] == 0, record["source"] < own, record["source"] > own], [3, 1, 2], 0).T
     palette = ["#f2f2f2", COLOURS["ours"], COLOURS["second"], COLOURS["failure"]]
     for value, (name, hatch) in enumerate((("own frame", ""), ("frame before", "///"), ("frame after", "\\\\\\"), ("zero", "xx"))):
-        for c, t in np.argwhere(kind == value):
-            ax.add_patch(_cell(t, c, palette[value], hatch))
+        cells = [Rectangle((t + 0.5, c + 0.5), 1, 1) for c, t in np.argwhere(kind == value)]
+        ax.add_collection(PatchCollection(cells, facecolor=palette[value], edgecolor="white", hatch=hatch, linewidth=0.8))
         ax.scatter([], [], marker="s", s=60, color=palette[value], edgecolor="#666666", label=name)
-    for c, t in np.argwhere(kind != 3):
-        ax.text(t + 1, c + 1, f"{record['source'][t, c]:.0f}", ha="center", va="center", fontsize=7, color="white" if kind[c, t] == 1 else "black",
-                bbox={"facecolor": palette[kind[c, t]], "edgecolor": "none", "pad": 1})
+    first = np.diff(kind, axis=0, prepend=-1).any(axis=1, keepdims=True)       # channels of a group move alike: numbers in its first one are enough
+    for c, t in np.argwhere((kind != 3) & first):
+        plain = {"facecolor": palette[kind[c, t]], "edgecolor": "none", "pad": 1} if kind[c, t] else None      # clears the hatch behind the number
+        ax.text(t + 1, c + 1, f"{record['source'][t, c]:.0f}", ha="center", va="center", fontsize=8, color="white" if kind[c, t] == 1 else "black",
+                bbox=plain, clip_on=True, in_layout=False)
     ax.set(xlim=(0.5, FRAMES + 0.5), ylim=(CHANNELS + 0.5, 0.5), xlabel="frame (time)", ylabel="channel", title=shift_finding(record))
     ax.legend(loc="center left", bbox_to_anchor=(1.01, 0.5), frameon=False, fontsize=9, title="value comes from")
     ax.grid(False)
-
-
-def _cell(t: int, c: int, colour: str, hatch: str):
-    from matplotlib.patches import Rectangle
-    return Rectangle((t + 0.5, c + 0.5), 1, 1, facecolor=colour, edgecolor="white", hatch=hatch, linewidth=0.8)
 
 
 def shift_finding(record: dict) -> str:
