@@ -520,7 +520,7 @@ answer("torchsparse.quiz.5", "c")  ### SOLUTION: None
 # |---|---|---|
 # | adaptive grouping, matrix products | 1.4 to 1.5 times as fast | 1.01 times one by one (1.20 on a small layer), 1.7 times one padded batch |
 # | memory movement | 2.7 times cheaper, all measures together | 1.69 times fewer cache misses by order alone (simulated) |
-# | whole networks | 1.6 times MinkowskiEngine, 1.5 times SpConv | four layers, 100 thousand points: 1.3 times SpConv's CPU build |
+# | whole networks | 1.6 times MinkowskiEngine, 1.5 times SpConv | four layers, 100 thousand points: 1.7 times SpConv's CPU build |
 #
 # The published figures are from the paper's abstract. Our last row is from `benchmarks/sparse_conv.py` and runs without buffers (`tinylib/sparse/fused.py`).
 # Why the gap? A launch on a CPU is a function call of under two microseconds, so there is little for grouping to save; our model of a card, whose constants
