@@ -15,16 +15,6 @@ from tinylib.measure.profile import profile
 
 
 @pytest.fixture
-def net():
-    """A float64 generator whose biases, noise strengths and styles are not zero, so that nothing hides."""
-    model = Generator(seed=3).double()
-    with torch.no_grad():
-        for p in model.parameters():
-            p.add_(torch.randn(p.shape, generator=generator(1, p.shape), dtype=p.dtype) * 0.1)
-    return model.eval()
-
-
-@pytest.fixture
 def z():
     return torch.randn(3, 64, generator=generator(2), dtype=torch.float64)
 

@@ -10,16 +10,6 @@ from tinylib.gan.generator import FULL, Config, Generator
 CONFIGS = [FULL, Config.uniform(1 / 2, 16), Config.uniform(1 / 4, 8), Config((1 / 4, 1, 1 / 2, 3 / 4, 1 / 4))]
 
 
-@pytest.fixture
-def net():
-    """A float64 generator whose biases, noise strengths and styles are not zero, so that nothing hides."""
-    model = Generator(seed=3).double()
-    with torch.no_grad():
-        for p in model.parameters():
-            p.add_(torch.randn(p.shape, generator=generator(1, p.shape), dtype=p.dtype) * 0.1)
-    return model.eval()
-
-
 @pytest.mark.parametrize("batch", [1, 3])
 @pytest.mark.parametrize("config", CONFIGS, ids=str)
 def test_ready_to_draw_is_the_same_picture(net, config, batch):

@@ -3,11 +3,10 @@
 import random
 
 import pytest
+import sacrebleu
 
 from tinylib.core.errors import TinylibError
 from tinylib.text.bleu import bleu, runs
-
-sacrebleu = pytest.importorskip("sacrebleu")
 
 
 def theirs(translations, references):

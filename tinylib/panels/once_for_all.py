@@ -85,6 +85,11 @@ def compute_devices(params, functions):
             "unit": tables()[device].unit}
 
 
+def error(record):
+    """Standard error of an accuracy on 100 images."""
+    return (record["accuracy"] * (1 - record["accuracy"]) / 100) ** 0.5
+
+
 def draw_devices(figure, record):
     """The blocks of the chosen network; the measured pairs, their front, the budget and the chosen point."""
     left, right = figure.subplots(1, 2, width_ratios=(1, 1.15))
@@ -111,6 +116,7 @@ def draw_devices(figure, record):
     stale = not record["recalibrate"]
     right.plot(record["cost"], 100 * record["accuracy"], "X" if stale else "o", color=COLOURS["failure" if stale else "ours"], markersize=10,
                label="chosen, stale norms" if stale else "chosen")
+    right.errorbar(record["cost"], 100 * record["accuracy"], 100 * error(record), color=COLOURS["failure" if stale else "ours"], capsize=4)
     over = record["cost"] > record["budget"]
     limit_line(right, record["budget"], "budget", axis="x")
     what, unit = WORDS[record["unit"]]
@@ -126,7 +132,8 @@ def describe_devices(record):
     kept = ", ".join(f"{s}.{j} {k}x{k} width x{e}" for s, j, k, e in SHAPE.blocks(best))
     return (f"{record['device']} ({record['kind']}), budget {record['budget']:.3g} {record['unit']}: {best['resolution']} pixels, blocks {kept}; "
             f"{record['cost']:.3g} {record['unit']}, "
-            f"{100 * record['accuracy']:.1f} % of 100 validation images right with {norms} norms, {100 * record['guess']:.1f} % predicted.")
+            f"{100 * record['accuracy']:.1f} % of 100 validation images right with {norms} norms, give or take {100 * error(record):.0f}; "
+            f"{100 * record['guess']:.1f} % predicted.")
 
 
 PANELS = (
